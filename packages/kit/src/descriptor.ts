@@ -1,0 +1,34 @@
+import type { ActionTree, Effect } from '@sallyport/policy'
+
+/**
+ * What the control plane and the CLI need to know of a protocol: the one answer to every question they have, so that
+ * neither ever asks for a protocol by name.
+ */
+export interface ProtocolDescriptor {
+  readonly protocol: string
+  readonly actions: ActionTree
+  /** Validates a Target document's `spec` part of this protocol. Throws {@link TargetSpecError} with a path and a text. */
+  parseTargetSpec(spec: unknown): { readonly [key: string]: unknown }
+  /** Must be awaited once before {@link analyse}. */
+  load(): Promise<void>
+  /**
+   * Effects of a command as far as they can be told without the target's catalog: names not found are taken to be in
+   * the default schema. For policy tests, `policy explain` and `policy check`.
+   */
+  analyse(text: string): OfflineAnalysis
+}
+
+export interface OfflineAnalysis {
+  readonly commands: readonly { readonly text: string; readonly effects: readonly Effect[] }[]
+  /** Set when the text can't be parsed. */
+  readonly error?: string
+}
+
+export class TargetSpecError extends Error {
+  constructor(
+    readonly path: readonly (string | number)[],
+    message: string,
+  ) {
+    super(message)
+  }
+}

@@ -1,0 +1,104 @@
+import type { Decision, Effect, JsonObject } from '@sallyport/policy'
+
+/**
+ * Audit events that an agent writes to its spool. A closed union: a new kind is added here, documented and mapped to
+ * OCSF before anything may write it. `time` is RFC 3339 UTC with microseconds; `seq` is the agent's own counter,
+ * without gaps, over its whole life.
+ */
+export type AgentEvent = AgentEventBody & EventStamp
+
+export interface EventStamp {
+  readonly v: 1
+  readonly seq: number
+  readonly time: string
+}
+
+export type AgentEventBody =
+  | SessionStartEvent
+  | SessionEndEvent
+  | CommandEvent
+  | CommandHeldEvent
+  | CommandReleasedEvent
+  | CommandEndEvent
+  | AgentLifeEvent
+
+export interface SessionStartEvent {
+  readonly kind: 'session.start'
+  readonly session: string
+  readonly parameters: { readonly [name: string]: string }
+}
+
+export interface SessionEndEvent {
+  readonly kind: 'session.end'
+  readonly session: string
+  /** client_closed, target_closed, killed, lease_expired, ttl_expired, idle, protocol_error, agent_stopped, agent_crashed … */
+  readonly reason: string
+  readonly detail?: string
+  readonly commands: number
+}
+
+/** Written before anything of the command reaches the target, also when it is denied or held. */
+export interface CommandEvent {
+  readonly kind: 'command'
+  readonly session: string
+  /** Ordinal within the session, from 1. `session/command` names a command everywhere. */
+  readonly command: number
+  readonly text: string
+  readonly text_truncated?: true
+  readonly parameters?: readonly (string | null)[]
+  readonly digest: string
+  readonly effects: readonly Effect[]
+  readonly decision: Decision
+  /** Protocol facts: transaction state, portal name, … */
+  readonly facts?: JsonObject
+}
+
+/** The control plane has stored the approval. */
+export interface CommandHeldEvent {
+  readonly kind: 'command.held'
+  readonly session: string
+  readonly command: number
+  readonly approval: string
+}
+
+/** The hold is over. Written before the command runs, when it was approved. */
+export interface CommandReleasedEvent {
+  readonly kind: 'command.released'
+  readonly session: string
+  readonly command: number
+  readonly approval?: string
+  readonly verdict: 'approved' | 'rejected' | 'expired' | 'cancelled' | 'refused'
+  readonly reviewers: readonly string[]
+  readonly reason: string
+}
+
+export interface CommandEndEvent {
+  readonly kind: 'command.end'
+  readonly session: string
+  readonly command: number
+  /** `unknown`: the connection broke while it ran. */
+  readonly status: 'ok' | 'error' | 'cancelled' | 'unknown'
+  /** PostgreSQL: the CommandComplete tag. */
+  readonly tag?: string
+  readonly rows: number
+  readonly bytes: number
+  readonly duration_us: number
+  readonly masked: number
+  /** Native error code: SQLSTATE. */
+  readonly error_code?: string
+  readonly error_message?: string
+  readonly result?: ResultPreview
+}
+
+/** The masked beginning of the result, for replay. */
+export interface ResultPreview {
+  readonly columns: readonly string[]
+  readonly rows: readonly (readonly (string | null)[])[]
+  readonly truncated: boolean
+}
+
+export interface AgentLifeEvent {
+  readonly kind: 'agent.start' | 'agent.stop'
+  readonly version: string
+  readonly detail?: string
+}

@@ -1,0 +1,48 @@
+import type { Decision } from '@sallyport/policy'
+import type { Command } from './command.js'
+import type { CommandEndEvent } from './event.js'
+import type { Permit } from './permit.js'
+
+/**
+ * The security sequence, once: decide → record → (hold) → permit. An engine submits a command and sends nothing of it
+ * to the target until it holds a {@link Permit}.
+ */
+export interface Guard {
+  /**
+   * Answers at once when it can (an allowed or denied command in a spooled session), else with a promise (a hold, or a
+   * strict session waiting for the control plane). Never rejects: every failure is a {@link Denial}.
+   * `signal` ends a hold when the client cancels or goes away.
+   */
+  submit(command: Command, options?: SubmitOptions): Permit | Denial | Promise<Permit | Denial>
+  /** Records the end of a permitted command. In a strict session, resolves once it is durable; else undefined. */
+  finish(permit: Permit, result: CommandResult): Promise<void> | undefined
+  /** Whether what was permitted earlier is still permitted now (grants may change under a live session). */
+  recheck(command: Command): Decision
+  /** Bumped with every grant update. */
+  readonly grantVersion: number
+}
+
+export interface SubmitOptions {
+  readonly signal?: AbortSignal
+  /** The hold is registered; tell the client. */
+  onHeld?(held: HeldNotice): void
+}
+
+export interface HeldNotice {
+  readonly approval: string
+  readonly url: string
+  readonly groups: readonly string[]
+  readonly timeoutSeconds: number
+  readonly rule: string
+}
+
+export interface Denial {
+  readonly kind: 'denial'
+  /** `denied`, `rejected`, `expired`, `cancelled`, `unavailable` (audit or control plane can't be reached), `refused`. */
+  readonly cause: 'denied' | 'rejected' | 'expired' | 'cancelled' | 'unavailable' | 'refused'
+  readonly rule: string
+  readonly message: string
+  readonly hint: string
+}
+
+export type CommandResult = Omit<CommandEndEvent, 'kind' | 'session' | 'command' | 'duration_us'>
