@@ -46,7 +46,8 @@ export interface CommandEvent {
   readonly text: string
   readonly text_truncated?: true
   readonly parameters?: readonly (string | null)[]
-  readonly digest: string
+  /** Hex digest that the approval is bound to; present on held commands. */
+  readonly digest?: string
   readonly effects: readonly Effect[]
   readonly decision: Decision
   /** Protocol facts: transaction state, portal name, … */

@@ -1,7 +1,7 @@
-import type { Decision } from '@sallyport/policy'
+import type { CompiledMasks, Decision } from '@sallyport/policy'
 import type { Command } from './command.js'
 import type { CommandEndEvent } from './event.js'
-import type { Permit } from './permit.js'
+import type { Clearance, Permit } from './permit.js'
 
 /**
  * The security sequence, once: decide → record → (hold) → permit. An engine submits a command and sends nothing of it
@@ -14,12 +14,30 @@ export interface Guard {
    * `signal` ends a hold when the client cancels or goes away.
    */
   submit(command: Command, options?: SubmitOptions): Permit | Denial | Promise<Permit | Denial>
+  /**
+   * Whether a command may be shown to the target for parsing, without being run. A denied one is recorded; an allowed
+   * or held one isn't yet: that happens when it is submitted.
+   */
+  clear(command: Command): Clearance | Denial
+  /** Records and denies a command that could not even be analysed. */
+  refuse(command: Command, refusal: Refusal): Denial
   /** Records the end of a permitted command. In a strict session, resolves once it is durable; else undefined. */
   finish(permit: Permit, result: CommandResult): Promise<void> | undefined
   /** Whether what was permitted earlier is still permitted now (grants may change under a live session). */
   recheck(command: Command): Decision
   /** Bumped with every grant update. */
   readonly grantVersion: number
+  /** The masks of the current grant. */
+  readonly masks: CompiledMasks
+  /** Bytes of masked result kept per command for replay; 0 records none. */
+  readonly recordResultBytes: number
+}
+
+/** Why a command is denied before any rule was asked: it can't be parsed, resolved, or speaks of a guarded setting. */
+export interface Refusal {
+  readonly rule: string
+  readonly message: string
+  readonly hint: string
 }
 
 export interface SubmitOptions {

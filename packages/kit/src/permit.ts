@@ -38,3 +38,22 @@ export class Permit {
 export function mintPermit(ordinal: number, command: Command, grantVersion: number, startedAt: bigint): Permit {
   return Permit[mint](ordinal, command, grantVersion, startedAt)
 }
+
+/** Proof that a command is not denied: the target may parse and describe it, but nothing of it may run. */
+export class Clearance {
+  readonly kind = 'clearance'
+  private constructor(
+    token: typeof mint,
+    readonly command: Command,
+  ) {
+    if (token !== mint) throw new TypeError('a Clearance is minted by the guard')
+  }
+  static [mint](command: Command): Clearance {
+    return new Clearance(mint, command)
+  }
+}
+
+/** Package-internal. */
+export function mintClearance(command: Command): Clearance {
+  return Clearance[mint](command)
+}

@@ -7,12 +7,16 @@ export interface Catalog {
   hasSchema(schema: string): boolean
   relation(schema: string, name: string): Relation | undefined
   relationByOid(oid: number): Relation | undefined
+  /** By canonical name, as in {@link Relation.parents}. */
+  relationNamed(canonical: string): Relation | undefined
   /** All overloads of this name in this schema. */
   functions(schema: string, name: string): readonly FunctionInfo[]
   /** User-defined operators of this name (any schema but pg_catalog): each runs a function. */
   operators(name: string): readonly OperatorInfo[]
   /** A user-defined type or domain (not pg_catalog). */
   type(schema: string, name: string): TypeInfo | undefined
+  /** The search_path under which pg_get_viewdef printed the definitions; names visible in it are printed without a schema. */
+  readonly definitionPath?: readonly string[] | undefined
 }
 
 export interface Relation {
@@ -105,6 +109,11 @@ export interface StatementAnalysis {
    * expressions). For error masking and predicate audit. `schema.table.*` when the columns aren't known.
    */
   readonly reads: readonly string[]
+  /**
+   * Values that the statement stores: where each comes from, and the column that takes it. INSERT, UPDATE, MERGE,
+   * SELECT INTO, CREATE TABLE AS, CREATE MATERIALIZED VIEW; empty when nothing that was read is stored.
+   */
+  readonly stores: readonly StoredValue[]
   /** What running it changes for later statements. */
   readonly changes: readonly StateChange[]
   /** Set for COPY … TO STDOUT / FROM STDIN. */
@@ -122,6 +131,13 @@ export interface OutputColumn {
   readonly sources: readonly string[]
   /** True when the value is exactly one source column's value (passed through, maybe renamed). */
   readonly direct: boolean
+}
+
+export interface StoredValue {
+  /** Canonical source columns. */
+  readonly sources: readonly string[]
+  /** Canonical column that takes the value; absent when it is new (CREATE TABLE AS) or not known. */
+  readonly into?: string
 }
 
 export interface CopyInfo {

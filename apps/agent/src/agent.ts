@@ -1,0 +1,147 @@
+import { randomUUID } from 'node:crypto'
+import path from 'node:path'
+import { Spool } from '@sallyport/kit'
+import { enrol, loadIdentity, type NodeIdentity } from '@sallyport/node-identity'
+import { createMetrics, startOpsServer, type Logger, type OpsServer } from '@sallyport/telemetry'
+import { ConfigError, type AgentConfig } from './config.js'
+import { RemoteApprovalDesk } from './control/approval-desk.js'
+import { ControlLink } from './control/control-link.js'
+import { Uploader } from './control/uploader.js'
+import { ReferenceResolver } from './credentials/resolver.js'
+import { GatewayConnection } from './gateways/gateway-connection.js'
+import { loadEngines } from './protocols.js'
+import { SessionManager } from './sessions/session-manager.js'
+import { version } from './version.js'
+
+/** Leases are asked for three times in their life. */
+const leaseEveryMilliseconds = 15_000
+
+/** Wires the rooms of the agent together; owns them until {@link stop}. */
+export class Agent {
+  private constructor(
+    readonly config: AgentConfig,
+    readonly spool: Spool,
+    readonly sessions: SessionManager,
+    readonly uploader: Uploader,
+    readonly gateways: readonly GatewayConnection[],
+    readonly ops: OpsServer,
+    readonly timers: readonly NodeJS.Timeout[],
+    readonly log: Logger,
+  ) {}
+
+  static async start(config: AgentConfig, log: Logger): Promise<Agent> {
+    const identity = await identityOf(config, log)
+    const engines = await loadEngines()
+    const spool = new Spool({ directory: path.join(config.dataDir, 'spool'), maxBytes: config.spoolMaxBytes })
+    closeUnfinished(spool)
+    spool.append({ kind: 'agent.start', version })
+    const instanceId = randomUUID()
+    const link = new ControlLink(identity.nodeId, instanceId, (payload) => identity.sign(payload), identity.pinnedKeys, log)
+    const desk = new RemoteApprovalDesk(link)
+    const uploader = new Uploader(spool, link)
+    const sessions = new SessionManager({
+      agentId: identity.nodeId,
+      keys: identity.pinnedKeys,
+      engines,
+      spool,
+      approvals: desk,
+      credentials: new ReferenceResolver(config.credentials),
+      decrypt: (jwe) => identity.decrypt(jwe),
+      log,
+      maxSessions: config.maxSessions,
+    })
+    const renewLeases = (): void => {
+      const sessionIds = sessions.ids()
+      if (sessionIds.length > 0) link.send({ leaseRequest: { sessionIds } })
+    }
+    link.handle({
+      held: (payload) => desk.held(payload),
+      decided: (payload) => desk.decided(payload),
+      lease: (payload) => sessions.renew(payload.sids, payload.exp),
+      ack: (seq) => uploader.acknowledge(seq),
+      kill: (sid, reason) => sessions.kill(sid, reason),
+      grant: (jws) => void sessions.update(jws),
+      attached: () => {
+        desk.resend()
+        renewLeases()
+      },
+    })
+    const gateways = config.gateways.map(
+      (address) =>
+        new GatewayConnection({
+          address,
+          credentials: identity.channelCredentials('gateway'),
+          instanceId,
+          version,
+          protocols: [...engines.keys()],
+          link,
+          onChannel: (channel, open) =>
+            void sessions.open({ sessionId: open.sessionId, grant: open.grant, parameters: open.parameters, channel, onSignal: (handler) => channel.onSignal(handler) }),
+          log,
+        }),
+    )
+    const ops = await startOps(config, sessions, spool, gateways)
+    const timers = [
+      setInterval(renewLeases, leaseEveryMilliseconds),
+      setInterval(() => {
+        uploader.urgent = sessions.strict
+      }, 100),
+    ]
+    for (const timer of timers) timer.unref()
+    for (const gateway of gateways) gateway.start()
+    void uploader.run()
+    log.info({ agent_id: identity.nodeId, agent_name: identity.name, ops_port: ops.port }, 'ready')
+    return new Agent(config, spool, sessions, uploader, gateways, ops, timers, log)
+  }
+
+  /** Drains: no new session, the live ones may end, what is recorded is sent; then closes. */
+  async stop(): Promise<void> {
+    for (const gateway of this.gateways) gateway.draining()
+    await this.sessions.drain(this.config.drainMilliseconds)
+    this.spool.append({ kind: 'agent.stop', version })
+    await this.uploader.flush(3000)
+    this.uploader.stop()
+    for (const timer of this.timers) clearInterval(timer)
+    for (const gateway of this.gateways) gateway.stop()
+    await this.ops.close()
+    await this.spool.close()
+    this.log.info({}, 'stopped')
+  }
+}
+
+async function identityOf(config: AgentConfig, log: Logger): Promise<NodeIdentity> {
+  const existing = await loadIdentity(config.dataDir)
+  if (existing) return existing
+  if (config.enrolmentToken === undefined || config.enrolmentToken === '') {
+    throw new ConfigError('this agent has not enrolled yet: set SALLYPORT_ENROLMENT_TOKEN_FILE (make a token with `sallyport agents token NAME`)')
+  }
+  log.info({ endpoint: config.enrolEndpoint }, 'enrolling')
+  return enrol({ endpoint: config.enrolEndpoint, token: config.enrolmentToken, kind: 'agent', dataDir: config.dataDir })
+}
+
+/** What a crash left open gets its end in the record: nobody knows any more how it ended. */
+function closeUnfinished(spool: Spool): void {
+  for (const { session, commands, started } of spool.unfinished) {
+    for (const command of commands) {
+      spool.append({ kind: 'command.end', session, command, status: 'unknown', rows: 0, bytes: 0, duration_us: 0, masked: 0 })
+    }
+    spool.append({ kind: 'session.end', session, reason: 'agent_crashed', commands: started })
+  }
+}
+
+function startOps(config: AgentConfig, sessions: SessionManager, spool: Spool, gateways: readonly GatewayConnection[]): Promise<OpsServer> {
+  const metrics = createMetrics('sallyport_agent_')
+  metrics.gauge('sessions', 'Live sessions', [], () => sessions.size)
+  metrics.gauge('spool_bytes', 'Bytes of events on disk that the control plane has not acknowledged', [], () => spool.bytes)
+  metrics.gauge('spool_records_behind', 'Events that the control plane has not acknowledged', [], () => spool.lastSeq - spool.acked)
+  metrics.gauge('gateways_connected', 'Gateways that this agent is connected to', [], () => gateways.filter((gateway) => gateway.connected).length)
+  return startOpsServer({
+    host: config.ops.host,
+    port: config.ops.port,
+    registry: metrics.registry,
+    ready: () => {
+      const connected = gateways.filter((gateway) => gateway.connected).length
+      return { ok: connected > 0, checks: { gateways_connected: connected, gateways_configured: gateways.length, spool_bytes: spool.bytes } }
+    },
+  })
+}

@@ -1,0 +1,15 @@
+import type { ProtocolEngine } from '@sallyport/kit'
+import type { ActionTree } from '@sallyport/policy'
+import { postgresDescriptor } from '@sallyport/protocol-postgres/analyse'
+import { createPostgresEngine } from '@sallyport/protocol-postgres/engine'
+
+export interface RegisteredEngine {
+  readonly engine: ProtocolEngine
+  readonly actions: ActionTree
+}
+
+/** The protocols that this agent speaks: the one place in the agent that names them. */
+export async function loadEngines(): Promise<ReadonlyMap<string, RegisteredEngine>> {
+  const engines = [{ engine: await createPostgresEngine(), actions: postgresDescriptor.actions }]
+  return new Map(engines.map((entry) => [entry.engine.protocol, entry]))
+}

@@ -1,0 +1,73 @@
+import { Body, Controller, Delete, Get, HttpCode, Param, Post } from '@nestjs/common'
+import { ApiBearerAuth, ApiOperation, ApiTags } from '@nestjs/swagger'
+import { ApiBodyOf } from '../openapi/schema.js'
+import { ZodPipe } from '../problem/zod.pipe.js'
+import { createTokenSchema, type CreateToken, type TokenItem, type TokenReply, type UserItem } from './access.dto.js'
+import { AccessService } from './access.service.js'
+import { DirectoryService, type Person } from './directory.service.js'
+import { CurrentUser, Permission } from './permission.js'
+import type { Principal } from './principal.js'
+
+@ApiTags('access')
+@ApiBearerAuth()
+@Controller('v1')
+export class AccessController {
+  constructor(
+    private readonly access: AccessService,
+    private readonly directory: DirectoryService,
+  ) {}
+
+  @Get('whoami')
+  @Permission('signed-in')
+  @ApiOperation({ summary: 'Who this token speaks for' })
+  whoami(@CurrentUser() user: Principal): { user: string; roles: readonly string[]; groups: readonly string[]; token_id: string } {
+    return { user: user.user, roles: user.roles, groups: user.groups, token_id: user.tokenId }
+  }
+
+  @Get('users')
+  @Permission('auditor')
+  @ApiOperation({ summary: 'All users' })
+  async users(): Promise<{ items: UserItem[] }> {
+    return { items: (await this.directory.list()).map(userItem) }
+  }
+
+  @Get('tokens')
+  @Permission('signed-in')
+  @ApiOperation({ summary: 'API tokens without their secrets: all for an admin, else your own' })
+  async tokens(@CurrentUser() user: Principal): Promise<{ items: TokenItem[] }> {
+    const rows = await this.access.listTokens(user.roles.includes('admin') ? undefined : user.user)
+    return {
+      items: rows.map((row) => ({
+        id: row.id,
+        user: row.user,
+        name: row.name,
+        created_at: row.createdAt.toISOString(),
+        expires_at: row.expiresAt?.toISOString() ?? null,
+        revoked_at: row.revokedAt?.toISOString() ?? null,
+        last_used_at: row.lastUsedAt?.toISOString() ?? null,
+      })),
+    }
+  }
+
+  @Post('tokens')
+  @Permission('admin')
+  @ApiOperation({ summary: 'Mint an API token for a user; it is shown once' })
+  @ApiBodyOf(createTokenSchema)
+  async createToken(@Body(new ZodPipe(createTokenSchema)) body: CreateToken, @CurrentUser() user: Principal): Promise<TokenReply> {
+    const made = await this.access.createToken({ user: body.user, name: body.name, ttlSeconds: body.ttl_seconds }, user.user)
+    return { token: made.token, id: made.id, ...(made.expiresAt ? { expires_at: made.expiresAt.toISOString() } : {}) }
+  }
+
+  @Delete('tokens/:id')
+  @HttpCode(204)
+  @Permission('signed-in')
+  @ApiOperation({ summary: 'Revoke a token: any for an admin, else your own' })
+  async revokeToken(@Param('id') id: string, @CurrentUser() user: Principal): Promise<void> {
+    await this.access.revokeToken(id, user)
+  }
+}
+
+function userItem(person: Person): UserItem {
+  const { name, displayName, email, roles, groups, disabled } = person
+  return { name, ...(displayName === undefined ? {} : { display_name: displayName }), ...(email === undefined ? {} : { email }), roles, groups, disabled }
+}

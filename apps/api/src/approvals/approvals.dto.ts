@@ -1,0 +1,77 @@
+import type { Effect, HoldRequirement } from '@sallyport/policy'
+import { z } from 'zod'
+import type { CiContext } from './ci.js'
+
+export type ApprovalState = 'pending' | 'approved' | 'rejected' | 'expired' | 'cancelled'
+
+export const approvalStates = ['pending', 'approved', 'rejected', 'expired', 'cancelled'] as const
+
+export const listQuerySchema = z.strictObject({
+  state: z.enum(approvalStates).optional(),
+  session: z.uuid().optional(),
+  limit: z.coerce.number().int().min(1).max(200).optional(),
+  cursor: z.uuid().optional(),
+})
+export type ListQuery = z.infer<typeof listQuerySchema>
+
+// Free text is bounded: a reviewer's reason goes into events, notices and other people's screens.
+export const approveSchema = z.strictObject({ reason: z.string().max(1000).optional() })
+export const rejectSchema = z.strictObject({ reason: z.string().min(1).max(1000) })
+export type ApproveBody = z.infer<typeof approveSchema>
+export type RejectBody = z.infer<typeof rejectSchema>
+
+export interface ApprovalItem {
+  readonly id: string
+  readonly state: string
+  readonly created_at: string
+  readonly expires_at: string
+  readonly decided_at?: string
+  readonly reason?: string
+  readonly session_id: string
+  readonly command_id: string
+  readonly identity: { readonly kind: string; readonly name: string; readonly groups: unknown; readonly claims: unknown }
+  readonly ci?: CiContext
+  readonly target: string
+  readonly text: string
+  /** The text with every character spelt out that a screen would hide or reorder. Show this one to people. */
+  readonly text_visible: string
+  readonly parameters?: readonly (string | null)[]
+  readonly parameters_visible?: readonly (string | null)[]
+  readonly effects: readonly Effect[]
+  readonly facts?: unknown
+  readonly digest: string
+  readonly rules: readonly string[]
+  readonly requirements: readonly HoldRequirement[]
+  readonly votes: readonly { readonly user: string; readonly verdict: string; readonly reason?: string; readonly at: string }[]
+}
+
+const jsonObject = z.record(z.string(), z.json())
+
+/** command_json of an ApprovalRequest. */
+export const commandSchema = z.object({
+  text: z.string().max(1024 * 1024),
+  parameters: z.array(z.string().nullable()).max(65_535).optional(),
+  effects: z
+    .array(
+      z.object({
+        action: z.string().max(200),
+        resource: z.string().max(2000),
+        implied: z.literal(true).optional(),
+        harmless: z.literal(true).optional(),
+        details: jsonObject.optional(),
+      }),
+    )
+    .max(10_000),
+  facts: jsonObject.optional(),
+})
+export type HeldCommand = z.infer<typeof commandSchema>
+
+/** hold_json of an ApprovalRequest: Hold of the policy package. */
+export const holdSchema = z.object({
+  requirements: z
+    .array(z.object({ rule: z.string().max(300), groups: z.array(z.string().max(253)).min(1).max(50), quorum: z.number().int().min(1).max(50) }))
+    .min(1)
+    .max(50),
+  timeout_seconds: z.number().int().positive(),
+})
+export type HeldFor = z.infer<typeof holdSchema>

@@ -1,0 +1,188 @@
+import { Injectable, Logger, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common'
+import { v7 as uuid } from 'uuid'
+import { DirectoryService } from '../access/directory.service.js'
+import type { Transaction } from '../audit/audit.repository.js'
+import type { ControlPlaneEventBody } from '../audit/events.js'
+import { EventsService } from '../audit/events.service.js'
+import type { Session } from '../generated/prisma/client.js'
+import { conflict, forbidden, notFound, type Problem } from '../problem/problem.js'
+import { claimsOf, requirementsOf, votesOf } from './approval-item.js'
+import { ApprovalOutbox } from './approval-outbox.js'
+import type { ApprovalState } from './approvals.dto.js'
+import { ApprovalsRepository, type ApprovalWithVotes } from './approvals.repository.js'
+import { countingGroups, isSatisfied, isSelf } from './reviewers.js'
+
+const sweepEveryMs = 1000
+const sweepSize = 100
+
+/** How a transaction about an approval came out: the state may change even where the caller gets an error. */
+interface Outcome {
+  readonly approval: ApprovalWithVotes
+  readonly ended: boolean
+  readonly problem?: Problem
+}
+
+/** Ends approvals: by votes, by time, by cancellation. Every way holds the row's lock, so exactly one of them wins. */
+@Injectable()
+export class DecisionsService implements OnApplicationBootstrap, OnApplicationShutdown {
+  readonly #log = new Logger(DecisionsService.name)
+  #timer: NodeJS.Timeout | undefined
+  #sweeping = false
+
+  constructor(
+    private readonly repository: ApprovalsRepository,
+    private readonly directory: DirectoryService,
+    private readonly events: EventsService,
+    private readonly outbox: ApprovalOutbox,
+  ) {
+    events.onSessionEnded(async (session, reason) => {
+      for (const { id } of await this.repository.pendingOf(session)) await this.cancel(id, `the session ended: ${reason}`)
+    })
+  }
+
+  onApplicationBootstrap(): void {
+    this.#timer = setInterval(() => {
+      if (this.#sweeping) return
+      this.#sweeping = true
+      this.sweep()
+        .catch((error: unknown) => this.#log.warn({ message: 'expiry of approvals failed', error: error instanceof Error ? error.name : '' }))
+        .finally(() => (this.#sweeping = false))
+    }, sweepEveryMs)
+    this.#timer.unref()
+  }
+
+  onApplicationShutdown(): void {
+    clearInterval(this.#timer)
+  }
+
+  /**
+   * Takes a person's vote.
+   * @throws {Problem} 403 not asked, self-approval, voted already, disabled; 404; 409 when it has ended
+   */
+  async vote(id: string, user: string, verdict: 'approve' | 'reject', reason: string | undefined): Promise<ApprovalWithVotes> {
+    const outcome = await this.repository.transaction((tx) => this.#vote(tx, id, user, verdict, reason))
+    await this.#tell(outcome)
+    if (outcome.problem) throw outcome.problem
+    return outcome.approval
+  }
+
+  /** Ends a pending approval that nobody needs any more. */
+  async cancel(id: string, reason: string): Promise<void> {
+    await this.#tell(
+      await this.repository.transaction(async (tx) => {
+        const approval = await this.repository.lock(tx, id)
+        if (!approval) throw notFound('such approval')
+        return approval.state === 'pending' ? this.#end(tx, approval, 'cancelled', reason, []) : { approval, ended: false }
+      }),
+    )
+  }
+
+  /** Expires what is due and cancels what lost its session. Safe to run on every replica. */
+  async sweep(): Promise<void> {
+    for (const id of await this.repository.due(new Date(), sweepSize)) {
+      await this.#tell(
+        await this.repository.transaction(async (tx) => {
+          const approval = await this.repository.lock(tx, id)
+          if (!approval) throw notFound('such approval')
+          if (approval.state !== 'pending' || approval.expiresAt.getTime() > Date.now()) return { approval, ended: false }
+          return this.#end(tx, approval, 'expired', 'nobody decided in time', [])
+        }),
+      )
+    }
+    for (const id of await this.repository.orphaned(sweepSize)) await this.cancel(id, 'the session ended')
+  }
+
+  async #vote(tx: Transaction, id: string, user: string, verdict: 'approve' | 'reject', reason: string | undefined): Promise<Outcome> {
+    const approval = await this.repository.lock(tx, id)
+    if (!approval) throw notFound('such approval')
+    if (approval.state !== 'pending') throw conflict('APPROVAL_ENDED', `This approval was ${approval.state} already.`)
+    if (approval.expiresAt.getTime() <= Date.now()) {
+      const expired = await this.#end(tx, approval, 'expired', 'nobody decided in time', [])
+      return { ...expired, problem: conflict('APPROVAL_ENDED', 'This approval has expired.') }
+    }
+    if (!(await this.repository.isSessionLive(tx, approval.sessionId))) {
+      const cancelled = await this.#end(tx, approval, 'cancelled', 'the session ended', [])
+      return { ...cancelled, problem: conflict('APPROVAL_ENDED', 'The session that asked has ended.') }
+    }
+    const session = await this.repository.session(approval.sessionId, tx)
+    if (!session) throw notFound('such session')
+    const groups = await this.#eligible(approval, session, user)
+    const at = new Date()
+    const why = reason === undefined || reason === '' ? {} : { reason }
+    await this.repository.addVote(tx, { id: uuid(), approvalId: id, user, verdict, groups, createdAt: at, ...why })
+    const voted: ControlPlaneEventBody = {
+      kind: 'approval.voted',
+      approval: id,
+      session: approval.sessionId,
+      command: approval.command,
+      by: user,
+      verdict,
+      groups,
+      ...why,
+    }
+    const now = await this.repository.lock(tx, id)
+    if (!now) throw notFound('such approval')
+    if (verdict === 'reject') return this.#end(tx, now, 'rejected', reason ?? '', [voted])
+    if (isSatisfied(requirementsOf(now), await this.#standing(now))) return this.#end(tx, now, 'approved', reason ?? '', [voted])
+    await this.events.appendWithin(tx, [voted])
+    return { approval: now, ended: false }
+  }
+
+  /** The groups that a vote of this user counts for, as documents are at this moment. */
+  async #eligible(approval: ApprovalWithVotes, session: Session, user: string): Promise<string[]> {
+    const person = await this.directory.find(user)
+    if (!person || person.disabled) throw forbidden('USER_DISABLED', 'Your user is disabled.')
+    const requester = { identityKind: session.identityKind, identity: session.identity, actor: session.actor, claims: claimsOf(session) }
+    if (isSelf(person, requester)) {
+      throw forbidden('SELF_APPROVAL', 'This command was asked for by you; someone else must decide.', 'Ask another member of the group.')
+    }
+    const requirements = requirementsOf(approval)
+    const groups = countingGroups(person, requirements)
+    if (groups.length === 0) {
+      const asked = [...new Set(requirements.flatMap((requirement) => requirement.groups))].join(', ')
+      throw forbidden('NOT_ASKED', `Only members of ${asked} can decide this.`)
+    }
+    if (approval.votes.some((vote) => vote.user === person.name)) throw forbidden('ALREADY_VOTED', 'You have voted on this already.')
+    return groups
+  }
+
+  /** Votes that still count: someone disabled since doesn't approve any more. */
+  async #standing(approval: ApprovalWithVotes): Promise<ReturnType<typeof votesOf>> {
+    const votes = votesOf(approval)
+    const people = await Promise.all(votes.map((vote) => this.directory.find(vote.user)))
+    return votes.filter((_, i) => people[i]?.disabled === false)
+  }
+
+  async #end(
+    tx: Transaction,
+    approval: ApprovalWithVotes,
+    state: Exclude<ApprovalState, 'pending'>,
+    reason: string,
+    before: readonly ControlPlaneEventBody[],
+  ): Promise<Outcome> {
+    const at = new Date()
+    await this.repository.decide(tx, approval.id, state, reason, at)
+    const reviewers = votesOf(approval)
+      .filter((vote) => (state === 'approved' ? vote.verdict === 'approve' : vote.verdict === 'reject'))
+      .map((vote) => vote.user)
+    await this.events.appendWithin(tx, [
+      ...before,
+      {
+        kind: 'approval.decided',
+        approval: approval.id,
+        session: approval.sessionId,
+        command: approval.command,
+        digest: approval.digest,
+        verdict: state,
+        reviewers,
+        reason,
+      },
+    ])
+    return { approval: { ...approval, state, reason, decidedAt: at }, ended: true }
+  }
+
+  async #tell(outcome: Outcome): Promise<void> {
+    if (outcome.ended) await this.outbox.decided(outcome.approval)
+    if (outcome.ended || outcome.approval.state === 'pending') await this.outbox.changed(outcome.approval)
+  }
+}

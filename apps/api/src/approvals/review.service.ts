@@ -1,0 +1,87 @@
+import { Injectable, type MessageEvent } from '@nestjs/common'
+import { concatMap, filter, from, interval, map, merge, startWith, takeWhile, type Observable } from 'rxjs'
+import { DirectoryService } from '../access/directory.service.js'
+import type { Principal } from '../access/principal.js'
+import { notFound } from '../problem/problem.js'
+import { approvalItem, requirementsOf } from './approval-item.js'
+import { ApprovalOutbox } from './approval-outbox.js'
+import type { ApprovalItem, ListQuery } from './approvals.dto.js'
+import { ApprovalsRepository } from './approvals.repository.js'
+
+const heartbeatMs = 15_000
+
+/** What people see of approvals. A command's text may be confidential: it is shown to who is asked, who asked, and who oversees. */
+@Injectable()
+export class ReviewService {
+  constructor(
+    private readonly repository: ApprovalsRepository,
+    private readonly directory: DirectoryService,
+    private readonly outbox: ApprovalOutbox,
+  ) {}
+
+  async list(query: ListQuery, user: Principal): Promise<{ items: ApprovalItem[]; next?: string }> {
+    const limit = query.limit ?? 50
+    const rows = await this.repository.list({
+      state: query.state,
+      session: query.session,
+      before: query.cursor,
+      limit: limit + 1,
+      visibleTo: overseesAll(user) ? undefined : user,
+    })
+    const page = rows.slice(0, limit)
+    const sessions = new Map((await this.repository.sessions(page.map((row) => row.sessionId))).map((session) => [session.id, session]))
+    const items = page.flatMap((row) => {
+      const session = sessions.get(row.sessionId)
+      return session ? [approvalItem(row, session)] : []
+    })
+    const last = page.at(-1)
+    return rows.length > limit && last ? { items, next: last.id } : { items }
+  }
+
+  /** @throws {Problem} 404, also when it exists and the user may not see it */
+  async get(id: string, user: Principal): Promise<ApprovalItem> {
+    const approval = await this.repository.find(id)
+    const session = approval && (await this.repository.session(approval.sessionId))
+    if (!approval || !session) throw notFound('such approval')
+    const asked = requirementsOf(approval).some((requirement) => requirement.groups.some((group) => user.groups.includes(group)))
+    const own = session.identityKind === 'user' && session.identity === user.user
+    // Who has voted may look back, also after leaving the group.
+    const voted = approval.votes.some((vote) => vote.user === user.user)
+    if (!asked && !own && !voted && !overseesAll(user)) throw notFound('such approval')
+    return approvalItem(approval, session)
+  }
+
+  /** Changes that the user may see, with heartbeats; ends when the user is disabled or gone. */
+  stream(user: Principal): Observable<MessageEvent> {
+    const changes = this.outbox.changes.pipe(
+      concatMap((change) => from(this.#sees(change.id, user)).pipe(map((sees) => ({ change, sees })))),
+      filter(({ sees }) => sees),
+      map(({ change }): MessageEvent => ({ type: 'approval', data: { ...change } })),
+    )
+    const heartbeats = interval(heartbeatMs).pipe(
+      startWith(0),
+      concatMap(() => from(this.#isActive(user.user))),
+      map((active): MessageEvent => ({ type: active ? 'heartbeat' : 'end', data: { time: new Date().toISOString() } })),
+    )
+    return merge(changes, heartbeats).pipe(takeWhile((event) => event.type !== 'end', true))
+  }
+
+  async #sees(id: string, user: Principal): Promise<boolean> {
+    try {
+      const person = await this.directory.find(user.user)
+      if (!person || person.disabled) return false
+      await this.get(id, { ...user, roles: person.roles, groups: person.groups })
+      return true
+    } catch {
+      return false
+    }
+  }
+
+  async #isActive(user: string): Promise<boolean> {
+    return (await this.directory.find(user))?.disabled === false
+  }
+}
+
+function overseesAll(user: Principal): boolean {
+  return user.roles.some((role) => role === 'admin' || role === 'auditor' || role === 'operator')
+}

@@ -1,0 +1,120 @@
+import { Injectable, Logger } from '@nestjs/common'
+import { ModuleRef } from '@nestjs/core'
+import { SessionsService } from '../sessions/sessions.service.js'
+import { AuditRepository, type Transaction } from './audit.repository.js'
+import { AuditUnavailableError, ChainWriter } from './chain-writer.js'
+import type { ControlPlaneEventBody } from './events.js'
+import { isSessionId, prepareControlEvent, prepareRecord, readRecord, timestamp, type SessionEnded, type SessionFacts } from './prepare.js'
+
+const sessionCacheSize = 10_000
+
+export type SessionEndListener = (session: string, reason: string) => Promise<void>
+
+/** The audit trail's entrance: the control plane's own events and the agents' spools. */
+@Injectable()
+export class EventsService {
+  readonly #log = new Logger(EventsService.name)
+  readonly #sessions = new Map<string, SessionFacts>()
+  readonly #endListeners = new Set<SessionEndListener>()
+
+  constructor(
+    private readonly repository: AuditRepository,
+    private readonly writer: ChainWriter,
+    private readonly modules: ModuleRef,
+  ) {}
+
+  /**
+   * Records an event of the control plane itself. Resolves once it is durable.
+   * @throws {AuditUnavailableError} the caller must then not do what it wanted to record
+   */
+  async append(event: ControlPlaneEventBody): Promise<void> {
+    await this.writer.submit({ events: [prepareControlEvent(event, await this.#factsOf(event), timestamp())] })
+    if (event.kind === 'session.killed' || event.kind === 'session.lost') await this.#tellEnded(event.session, event.reason)
+  }
+
+  /** Records events in the caller's transaction: what they tell and the telling are committed together. Do it last. */
+  async appendWithin(tx: Transaction, events: readonly ControlPlaneEventBody[]): Promise<void> {
+    const now = timestamp()
+    const prepared = []
+    for (const event of events) prepared.push(prepareControlEvent(event, await this.#factsOf(event, tx), now))
+    await this.writer.appendWithin(tx, prepared)
+  }
+
+  /**
+   * Stores records of an agent's spool. Idempotent: what is durable already is skipped. A gap stores nothing.
+   * @param firstSeq seq of records[0]; each next one is +1
+   * @param records the spooled JSON texts, byte for byte
+   * @returns the highest seq that is durable
+   * @throws {AuditUnavailableError}
+   */
+  async ingest(agentId: string, firstSeq: bigint, records: readonly Uint8Array[]): Promise<bigint> {
+    if (firstSeq < 1n || firstSeq + BigInt(records.length) > BigInt(Number.MAX_SAFE_INTEGER)) {
+      throw new RangeError('firstSeq is not a sequence number')
+    }
+    if (records.length === 0) return (await this.repository.acked(agentId)) ?? 0n
+    const read = records.map((record, i) => readRecord(record, firstSeq + BigInt(i)))
+    const facts = await this.#facts(read.flatMap((record) => (record.ok && record.session !== undefined ? [record.session] : [])))
+    const now = timestamp()
+    const events = read.map((record, i) => prepareRecord(agentId, firstSeq + BigInt(i), record, facts, now))
+    const result = await this.writer.submit({ events, spool: { node: agentId, firstSeq } })
+    for (const ended of result.ended) await this.#sessionEnded(ended)
+    return result.acked
+  }
+
+  /** Called when a session is over, by its agent's word, a kill or a loss. */
+  onSessionEnded(listener: SessionEndListener): void {
+    this.#endListeners.add(listener)
+  }
+
+  async #sessionEnded(ended: SessionEnded): Promise<void> {
+    this.#sessions.delete(ended.session)
+    try {
+      await this.modules.get(SessionsService, { strict: false }).markEnded(ended.session, ended.reason, ended.commands)
+    } catch (error) {
+      // The row was closed in the ingest transaction; this is about what sessions keeps in memory.
+      this.#log.warn({ message: 'session end was not taken over', session_id: ended.session, error: String(error) })
+    }
+    await this.#tellEnded(ended.session, ended.reason)
+  }
+
+  async #tellEnded(session: string, reason: string): Promise<void> {
+    for (const listener of this.#endListeners) {
+      try {
+        await listener(session, reason)
+      } catch (error) {
+        this.#log.warn({ message: 'a listener for session ends failed', session_id: session, error: String(error) })
+      }
+    }
+  }
+
+  async #factsOf(event: ControlPlaneEventBody, tx?: Transaction): Promise<SessionFacts | undefined> {
+    if (!('session' in event) || event.session === undefined || !isSessionId(event.session)) return undefined
+    // session.opened is written before the session's row may be visible, and says everything itself.
+    if (event.kind === 'session.opened') return undefined
+    return (await this.#facts([event.session], tx)).get(event.session)
+  }
+
+  /** Sessions by id from a bounded cache. A session's identity, agent and target never change, so nothing goes stale. */
+  async #facts(ids: readonly string[], tx?: Transaction): Promise<ReadonlyMap<string, SessionFacts>> {
+    const found = new Map<string, SessionFacts>()
+    const missing = new Set<string>()
+    for (const id of ids) {
+      const cached = this.#sessions.get(id)
+      if (cached) found.set(id, cached)
+      else missing.add(id)
+    }
+    if (missing.size > 0) {
+      for (const [id, facts] of await this.repository.sessionFacts([...missing], tx)) {
+        found.set(id, facts)
+        this.#sessions.set(id, facts)
+      }
+      for (const id of this.#sessions.keys()) {
+        if (this.#sessions.size <= sessionCacheSize) break
+        this.#sessions.delete(id)
+      }
+    }
+    return found
+  }
+}
+
+export { AuditUnavailableError }

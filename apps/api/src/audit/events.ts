@@ -1,0 +1,196 @@
+import type { Effect, HoldRequirement } from '@sallyport/policy'
+
+/**
+ * What the control plane itself records. A closed union: a new kind is added here, documented and mapped to OCSF before
+ * anything may write it. Field names are those of the API. Nothing in here may hold a secret: ids, names and reasons only.
+ */
+export type ControlPlaneEventBody =
+  | AuthSucceeded
+  | AuthFailed
+  | CredentialIssued
+  | CredentialRevoked
+  | SessionOpened
+  | SessionRefused
+  | SessionKilled
+  | SessionLost
+  | ApprovalRequested
+  | ApprovalVoted
+  | ApprovalDecided
+  | DocumentApplied
+  | NodeEvent
+  | TokenCreated
+  | TokenRevoked
+  | Alert
+
+export interface EventIdentity {
+  readonly kind: 'workload' | 'user'
+  readonly name: string
+  readonly groups?: readonly string[]
+}
+
+export interface AuthSucceeded {
+  readonly kind: 'auth.succeeded'
+  readonly identity: EventIdentity
+  /** How: `oidc_token`, `credential`, `api_token`. */
+  readonly method: string
+  readonly target?: string
+  readonly client_address?: string
+  readonly claims?: { readonly [name: string]: string }
+}
+
+export interface AuthFailed {
+  readonly kind: 'auth.failed'
+  readonly method: string
+  /** What the client called itself; unverified. */
+  readonly user?: string
+  readonly target?: string
+  readonly client_address?: string
+  readonly code: string
+  readonly reason: string
+}
+
+export interface CredentialIssued {
+  readonly kind: 'credential.issued'
+  readonly credential: string
+  readonly identity: EventIdentity
+  readonly claims?: { readonly [name: string]: string }
+  readonly target: string
+  readonly expires_at: string
+  readonly single_use: boolean
+}
+
+export interface CredentialRevoked {
+  readonly kind: 'credential.revoked'
+  readonly credential: string
+  readonly identity: EventIdentity
+  readonly target: string
+  readonly by: string
+  readonly reason?: string
+}
+
+export interface SessionOpened {
+  readonly kind: 'session.opened'
+  readonly session: string
+  readonly identity: EventIdentity
+  readonly claims?: { readonly [name: string]: string }
+  readonly actor?: string
+  readonly target: string
+  readonly protocol: string
+  readonly agent: string
+  readonly gateway: string
+  readonly client_address: string
+  readonly credential?: string
+  readonly policy_hash: string
+  readonly expires_at: string
+}
+
+export interface SessionRefused {
+  readonly kind: 'session.refused'
+  readonly identity?: EventIdentity
+  readonly target?: string
+  readonly client_address: string
+  readonly code: string
+  readonly reason: string
+}
+
+export interface SessionKilled {
+  readonly kind: 'session.killed'
+  readonly session: string
+  readonly by: string
+  readonly reason: string
+}
+
+/** The agent never told the end: it was lost, and the control plane closed the books. */
+export interface SessionLost {
+  readonly kind: 'session.lost'
+  readonly session: string
+  readonly reason: string
+}
+
+export interface ApprovalRequested {
+  readonly kind: 'approval.requested'
+  readonly approval: string
+  readonly session: string
+  readonly command: string
+  readonly digest: string
+  readonly text: string
+  readonly effects: readonly Effect[]
+  readonly requirements: readonly HoldRequirement[]
+  readonly expires_at: string
+}
+
+export interface ApprovalVoted {
+  readonly kind: 'approval.voted'
+  readonly approval: string
+  readonly session: string
+  readonly command: string
+  readonly by: string
+  readonly verdict: 'approve' | 'reject'
+  /** Groups that the vote counts for. */
+  readonly groups: readonly string[]
+  readonly reason?: string
+}
+
+export interface ApprovalDecided {
+  readonly kind: 'approval.decided'
+  readonly approval: string
+  readonly session: string
+  readonly command: string
+  readonly digest: string
+  readonly verdict: 'approved' | 'rejected' | 'expired' | 'cancelled' | 'refused'
+  readonly reviewers: readonly string[]
+  readonly reason: string
+}
+
+export interface DocumentApplied {
+  readonly kind: 'document.applied'
+  readonly by: string
+  readonly reason?: string
+  /** Digest of the whole set after the apply. */
+  readonly version: string
+  readonly changes: readonly {
+    readonly kind: string
+    readonly name: string
+    readonly action: 'create' | 'update' | 'delete'
+    readonly version: number
+  }[]
+}
+
+export interface NodeEvent {
+  readonly kind: 'node.enrolled' | 'node.connected' | 'node.disconnected' | 'node.revoked'
+  readonly node: string
+  readonly node_kind: 'agent' | 'gateway'
+  readonly name: string
+  readonly by?: string
+  readonly reason?: string
+  readonly detail?: string
+}
+
+export interface TokenCreated {
+  readonly kind: 'token.created'
+  readonly token: string
+  /** Whom the token speaks for; for an enrolment token the node's name. */
+  readonly user: string
+  readonly name: string
+  readonly by: string
+  readonly expires_at?: string
+}
+
+export interface TokenRevoked {
+  readonly kind: 'token.revoked'
+  readonly token: string
+  readonly user: string
+  readonly by: string
+}
+
+/** Something a person should look at. `code` is stable; `detail` holds facts, never a secret. */
+export interface Alert {
+  readonly kind: 'alert'
+  readonly code: string
+  readonly message: string
+  readonly session?: string
+  readonly node?: string
+  readonly identity?: EventIdentity
+  readonly target?: string
+  readonly detail?: { readonly [name: string]: string | number | boolean }
+}

@@ -1,0 +1,161 @@
+import { v7 as uuid } from 'uuid'
+import { z } from 'zod'
+import { deriveColumns, normaliseTime, type PreparedEvent } from './body.js'
+import type { ControlPlaneEventBody } from './events.js'
+
+/** What an event takes from its session. */
+export interface SessionFacts {
+  readonly agentId: string
+  readonly identityKind: string
+  readonly identity: string
+  readonly groups: unknown
+  readonly claims: unknown
+  readonly target: string
+}
+
+/** Record texts longer than this are not stored as an event but as an alert with their beginning. UTF-16 units. */
+const recordLimit = 8 * 1024 * 1024
+const alertRawLimit = 64 * 1024
+
+const stamp = { v: z.literal(1), seq: z.number().int().positive(), time: z.string() }
+const sessionId = z.uuid()
+export const isSessionId = (text: string): boolean => sessionId.safeParse(text).success
+const ordinal = z.number().int().min(0).max(0x7fffffff)
+
+/**
+ * The least that a record must have to be stored as what it says it is. Loose on purpose: a newer agent may add fields,
+ * and they are kept, since the text is stored verbatim.
+ */
+const recordSchema = z.discriminatedUnion('kind', [
+  z.looseObject({ ...stamp, kind: z.literal('session.start'), session: sessionId }),
+  z.looseObject({ ...stamp, kind: z.literal('session.end'), session: sessionId, reason: z.string(), commands: ordinal }),
+  z.looseObject({
+    ...stamp,
+    kind: z.literal('command'),
+    session: sessionId,
+    command: ordinal,
+    text: z.string(),
+    effects: z.array(z.looseObject({ action: z.string(), resource: z.string() })),
+    decision: z.looseObject({ verdict: z.enum(['allow', 'deny', 'hold']), rule: z.string() }),
+  }),
+  z.looseObject({ ...stamp, kind: z.literal('command.held'), session: sessionId, command: ordinal, approval: z.string() }),
+  z.looseObject({ ...stamp, kind: z.literal('command.released'), session: sessionId, command: ordinal, verdict: z.string() }),
+  z.looseObject({ ...stamp, kind: z.literal('command.end'), session: sessionId, command: ordinal, status: z.string() }),
+  z.looseObject({ ...stamp, kind: z.enum(['agent.start', 'agent.stop']), version: z.string() }),
+])
+
+/** The end of a session, as its agent told it. */
+export interface SessionEnded {
+  readonly session: string
+  readonly reason: string
+  readonly commands: number
+  readonly time: string
+}
+
+export interface PreparedRecord extends PreparedEvent {
+  readonly ended?: SessionEnded
+}
+
+/** A record after the cheap checks, before its session is known. */
+export type ReadRecord =
+  | { readonly ok: true; readonly text: string; readonly kind: string; readonly session?: string; readonly ended?: SessionEnded }
+  | { readonly ok: false; readonly text: string; readonly problem: string }
+
+const utf8 = new TextDecoder('utf-8', { fatal: true })
+
+/** Reads one spool record. Never throws: what can't be read becomes an alert, so that one bad record can't stop a spool. */
+export function readRecord(bytes: Uint8Array, seq: bigint): ReadRecord {
+  let text: string
+  try {
+    text = utf8.decode(bytes).trim()
+  } catch {
+    return { ok: false, text: Buffer.from(bytes).toString('latin1'), problem: 'the record is not UTF-8' }
+  }
+  if (text.length > recordLimit) return { ok: false, text, problem: 'the record is too large' }
+  let json: unknown
+  try {
+    json = JSON.parse(text)
+  } catch {
+    return { ok: false, text, problem: 'the record is not JSON' }
+  }
+  const parsed = recordSchema.safeParse(json)
+  if (!parsed.success) return { ok: false, text, problem: 'the record has not the shape of an event: ' + (parsed.error.issues[0]?.path.join('.') ?? '') }
+  const record = parsed.data
+  if (BigInt(record.seq) !== seq) return { ok: false, text, problem: `the record says seq ${record.seq}, its place is ${seq}` }
+  const time = normaliseTime(record.time)
+  if (time === undefined) return { ok: false, text, problem: 'the record has no valid time' }
+  if (record.kind === 'agent.start' || record.kind === 'agent.stop') return { ok: true, text, kind: record.kind }
+  const session = typeof record.session === 'string' ? record.session : undefined
+  if (record.kind !== 'session.end') return { ok: true, text, kind: record.kind, ...(session === undefined ? {} : { session }) }
+  const ended = { session: record.session, reason: record.reason.slice(0, 256), commands: record.commands, time }
+  return { ok: true, text, kind: record.kind, session: record.session, ended }
+}
+
+/**
+ * Wraps a record of an agent: who and which target come from the session in the control plane's own database, never
+ * from the agent. The record's text stands in the body verbatim.
+ */
+export function prepareRecord(agentId: string, seq: bigint, record: ReadRecord, sessions: ReadonlyMap<string, SessionFacts>, now: string): PreparedRecord {
+  const head = { v: 1, id: uuid(), source: `agent:${agentId}`, seq: Number(seq), received_at: now }
+  if (!record.ok) return alertRecord(head, 'BAD_RECORD', record.problem, record.text)
+  if (record.session === undefined) return wrap({ ...head, kind: record.kind }, record.text)
+  const session = sessions.get(record.session)
+  // An agent writes about its own sessions only (a compromised agent could blame another identity otherwise).
+  if (session?.agentId !== agentId) {
+    return alertRecord(head, 'FOREIGN_SESSION', 'an agent sent an event of a session that is not its own', record.text)
+  }
+  const detailed = record.kind === 'command' || record.kind === 'session.start'
+  const prepared = wrap(
+    {
+      ...head,
+      kind: record.kind,
+      session: record.session,
+      who: session.identity,
+      identity: { kind: session.identityKind, name: session.identity, ...(detailed ? { groups: session.groups } : {}) },
+      ...(detailed ? { claims: session.claims } : {}),
+      target: session.target,
+    },
+    record.text,
+  )
+  return record.ended ? { ...prepared, ended: record.ended } : prepared
+}
+
+function wrap(head: object, recordText: string): PreparedEvent {
+  const body = `${JSON.stringify(head).slice(0, -1)},"event":${recordText}}`
+  return { body, columns: deriveColumns(body) }
+}
+
+function alertRecord(head: object, code: string, message: string, raw: string): PreparedEvent {
+  const record = raw.slice(0, alertRawLimit).toWellFormed()
+  const event = { kind: 'alert', code, message, record, ...(raw.length > alertRawLimit ? { record_truncated: true } : {}) }
+  return wrap({ ...head, kind: 'alert' }, JSON.stringify(event))
+}
+
+/** Wraps an event of the control plane itself. `session` is looked up by the caller when the event names one. */
+export function prepareControlEvent(event: ControlPlaneEventBody, session: SessionFacts | undefined, now: string): PreparedEvent {
+  const named = 'session' in event ? event.session : undefined
+  const target = ('target' in event ? event.target : undefined) ?? session?.target
+  const who = actorOf(event) ?? session?.identity
+  const head = {
+    v: 1,
+    id: uuid(),
+    source: 'control-plane',
+    received_at: now,
+    kind: event.kind,
+    ...(named !== undefined && isSessionId(named) ? { session: named } : {}),
+    ...(who === undefined ? {} : { who }),
+    ...(target === undefined ? {} : { target }),
+  }
+  return wrap(head, JSON.stringify(event))
+}
+
+/** Who did it: the person for what people do, else the identity that it is about. */
+function actorOf(event: ControlPlaneEventBody): string | undefined {
+  if ('by' in event && event.by !== undefined) return event.by
+  if ('identity' in event && event.identity !== undefined) return event.identity.name
+  if ('user' in event && event.user !== undefined) return event.user
+  return undefined
+}
+
+/** Now, RFC 3339 UTC with microseconds (the clock gives milliseconds). */
+export const timestamp = (): string => new Date().toISOString().replace('Z', '000Z')

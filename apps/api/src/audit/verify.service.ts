@@ -1,0 +1,127 @@
+import { Injectable, Logger, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common'
+import { ModuleRef } from '@nestjs/core'
+import { compactVerify, importJWK } from 'jose'
+import { z } from 'zod'
+import { KeysService } from '../keys/keys.service.js'
+import { AuditRepository } from './audit.repository.js'
+import { ChainVerifier, type BadRecord } from './verify.js'
+
+export interface Verification {
+  readonly ok: boolean
+  readonly checked: number
+  /** End of what was checked. Keep it: a later run must contain it. */
+  readonly head: { readonly position: string; readonly hash: string }
+  readonly first_bad?: BadRecord
+}
+
+const pageSize = 2000
+const checkpointType = 'checkpoint+jwt'
+const checkpointEveryMs = 10_000
+
+const checkpointSchema = z.object({ position: z.string(), hash: z.string() })
+const bundleSchema = z.object({ keys: z.array(z.looseObject({ kty: z.string() })) })
+
+/** Verifies the chain, and writes signed checkpoints against which a cut-off end shows. */
+@Injectable()
+export class VerifyService implements OnApplicationBootstrap, OnApplicationShutdown {
+  readonly #log = new Logger(VerifyService.name)
+  #timer: NodeJS.Timeout | undefined
+  #lastCheckpoint = 0n
+
+  constructor(
+    private readonly repository: AuditRepository,
+    private readonly modules: ModuleRef,
+  ) {}
+
+  onApplicationBootstrap(): void {
+    this.#timer = setInterval(() => {
+      this.checkpoint().catch((error: unknown) => this.#log.warn({ message: 'checkpoint failed', error: String(error) }))
+    }, checkpointEveryMs)
+    this.#timer.unref()
+  }
+
+  async onApplicationShutdown(): Promise<void> {
+    clearInterval(this.#timer)
+    await this.checkpoint().catch(() => undefined)
+  }
+
+  /** Signs the chain's present end, if it moved since the last time. */
+  async checkpoint(): Promise<void> {
+    const head = await this.repository.head()
+    if (!head || head.position === 0n || head.position === this.#lastCheckpoint) return
+    const payload = { position: String(head.position), hash: Buffer.from(head.hash).toString('hex'), iat: Math.floor(Date.now() / 1000) }
+    const jws = await this.modules.get(KeysService, { strict: false }).sign(checkpointType, payload)
+    await this.repository.saveCheckpoint(head.position, head.hash, jws)
+    this.#lastCheckpoint = head.position
+  }
+
+  /** Reads the whole chain in order. Bounded memory; takes about as long as reading the table. */
+  async verify(): Promise<Verification> {
+    const ends = await this.repository.ends()
+    const checkpoints = new Map((await this.repository.checkpoints()).map((c) => [c.position, c]))
+    const verifier = new ChainVerifier()
+    const report = (bad?: BadRecord): Verification => ({
+      ok: bad === undefined,
+      checked: verifier.checked,
+      head: { position: String(verifier.head.position), hash: Buffer.from(verifier.head.hash).toString('hex') },
+      ...(bad ? { first_bad: bad } : {}),
+    })
+    for (;;) {
+      const rows = await this.repository.page(verifier.head.position, pageSize)
+      for (const row of rows) {
+        const bad = verifier.check(row)
+        if (bad) return report(await this.#explain(bad, row))
+        const checkpoint = checkpoints.get(row.position)
+        if (checkpoint && !(await this.#agrees(checkpoint, row.hash))) {
+          return report({ position: String(row.position), problem: 'changed: the signed checkpoint of this position has another hash; the chain was rewritten' })
+        }
+        if (row.position === ends.head?.position && Buffer.compare(row.hash, ends.head.hash) !== 0) {
+          return report({ position: String(row.position), problem: 'changed: the last record is not the one that the head names' })
+        }
+      }
+      if (rows.length < pageSize) break
+    }
+    return report(truncation(verifier.head.position, ends, [...checkpoints.keys()]))
+  }
+
+  /** A forked record may be one that was moved from far away. */
+  async #explain(bad: BadRecord, row: { prevHash: Uint8Array }): Promise<BadRecord> {
+    if (!bad.problem.startsWith('forked')) return bad
+    const predecessor = await this.repository.positionOfHash(row.prevHash)
+    if (predecessor === undefined) return bad
+    return { ...bad, problem: `${bad.problem}; the record it does continue stands at ${predecessor}` }
+  }
+
+  async #agrees(checkpoint: { position: bigint; hash: Uint8Array; jws: string }, hash: Uint8Array): Promise<boolean> {
+    if (Buffer.compare(checkpoint.hash, hash) !== 0) return false
+    const keys = this.modules.get(KeysService, { strict: false })
+    const bundle = bundleSchema.parse(JSON.parse((await keys.trustBundle()).json))
+    for (const jwk of bundle.keys) {
+      try {
+        const { payload, protectedHeader } = await compactVerify(checkpoint.jws, await importJWK(jwk, 'EdDSA'), { algorithms: ['EdDSA', 'Ed25519'] })
+        const claims = checkpointSchema.parse(JSON.parse(Buffer.from(payload).toString('utf8')))
+        return protectedHeader.typ === checkpointType && claims.position === String(checkpoint.position) && claims.hash === Buffer.from(hash).toString('hex')
+      } catch {
+        continue
+      }
+    }
+    return false
+  }
+}
+
+/** Records cut off at the end leave a chain that verifies: the head row, the checkpoints and the agents' counters remember them. */
+export function truncation(
+  last: bigint,
+  ends: { head: { position: bigint } | undefined; sources: readonly { source: string; seq: bigint }[]; nodes: readonly { id: string; acked: bigint }[] },
+  checkpoints: readonly bigint[],
+): BadRecord | undefined {
+  const position = String(last + 1n)
+  const promised = checkpoints.reduce((a, b) => (b > a ? b : a), ends.head?.position ?? 0n)
+  if (promised > last) return { position, problem: `truncated: the chain once reached position ${promised}` }
+  const stored = new Map(ends.sources.map((s) => [s.source, s.seq]))
+  for (const node of ends.nodes) {
+    const seq = stored.get(`agent:${node.id}`) ?? 0n
+    if (node.acked > seq) return { position, problem: `truncated: record ${node.acked} of agent ${node.id} was acknowledged and is not there` }
+  }
+  return undefined
+}

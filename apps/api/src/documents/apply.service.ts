@@ -1,0 +1,115 @@
+import { Injectable } from '@nestjs/common'
+import { formatDocumentError, type Document } from '@sallyport/policy'
+import type { Transaction } from '../audit/audit.repository.js'
+import { EventsService } from '../audit/events.service.js'
+import type { DocumentApplied } from '../audit/events.js'
+import { runPolicyTests } from '../policies/policy-tests.js'
+import { Problem } from '../problem/problem.js'
+import { unifiedDiff } from './diff.js'
+import { checkSet, keyOf, mergeSets, parseFiles, warnings } from './document-set.js'
+import type { ApplyReply, ApplyRequest, DocumentChange, TestResult } from './documents.dto.js'
+import { DocumentsRepository } from './documents.repository.js'
+import { DocumentsService, readRow, versionOf } from './documents.service.js'
+
+const maxTotalCharacters = 8 * 1024 * 1024
+
+/** Applies a set of documents: all of it or nothing. */
+@Injectable()
+export class ApplyService {
+  constructor(
+    private readonly repository: DocumentsRepository,
+    private readonly documents: DocumentsService,
+    private readonly events: EventsService,
+  ) {}
+
+  /**
+   * Checks the set that would result, runs the tests of every policy in it, and writes it in one transaction together with
+   * its audit event.
+   * @throws {Problem} 422 with places for what is wrong in the documents, 422 POLICY_TESTS_FAILED with the tests' results
+   */
+  async apply(request: ApplyRequest, author: string): Promise<ApplyReply> {
+    if (request.documents.reduce((sum, file) => sum + file.text.length, 0) > maxTotalCharacters) {
+      throw new Problem(413, 'TOO_LARGE', 'The documents are too large together.')
+    }
+    const parsed = parseFiles(request.documents)
+    if (parsed.errors.length > 0) throw invalid(parsed.errors)
+    const reply = await this.repository.transaction((tx) => this.#apply(tx, parsed.documents, request, author))
+    if (reply.applied) await this.documents.reload()
+    return reply
+  }
+
+  /** Makes sure that an enabled admin exists. For the very first start. Returns false when the user existed. */
+  async ensureAdmin(name: string): Promise<boolean> {
+    if (await this.documents.get('User', name)) return false
+    const text = `apiVersion: sallyport.dev/v1\nkind: User\nmetadata: { name: ${JSON.stringify(name)} }\nspec: { roles: [admin] }\n`
+    await this.apply({ documents: [{ path: '(bootstrap)', text }], reason: 'first start' }, 'sallyport')
+    return true
+  }
+
+  async #apply(tx: Transaction, applied: readonly Document[], request: ApplyRequest, author: string): Promise<ApplyReply> {
+    await this.repository.lock(tx)
+    const rows = await this.repository.all(tx)
+    const current = rows.map(readRow)
+    const next = mergeSets(current, applied, request.prune ?? false)
+    const errors = checkSet(current, next)
+    if (errors.length > 0) throw invalid(errors)
+    const tests = runPolicyTests(next)
+    if (tests.some((test) => !test.ok)) throw testsFailed(tests)
+
+    const changes = compareSets(current, next)
+    const pending = changes.filter((change) => change.action !== 'unchanged')
+    const result = { changes, tests, warnings: warnings(next) }
+    if (request.dry_run === true || pending.length === 0) return { ...result, applied: false, version: versionOf(rows) }
+
+    const version = await this.#write(tx, pending, next, request.reason, author)
+    return { ...result, applied: true, version }
+  }
+
+  async #write(tx: Transaction, pending: readonly DocumentChange[], next: readonly Document[], reason: string | undefined, author: string): Promise<string> {
+    const at = new Date()
+    const byKey = new Map(next.map((document) => [keyOf(document), document]))
+    const written: DocumentApplied['changes'][number][] = []
+    for (const { kind, name, action } of pending) {
+      if (action === 'unchanged') continue
+      const document = byKey.get(`${kind}/${name}`)
+      const change = { kind, name, text: document?.text, spec: document?.spec, labels: document?.labels ?? {} }
+      written.push({ kind, name, action, version: await this.repository.write(tx, change, author, reason, at) })
+    }
+    const version = versionOf(await this.repository.all(tx))
+    const why = reason === undefined ? {} : { reason }
+    await this.repository.notify(tx, version)
+    await this.events.appendWithin(tx, [{ kind: 'document.applied', by: author, version, changes: written, ...why }])
+    return version
+  }
+}
+
+function compareSets(current: readonly Document[], next: readonly Document[]): DocumentChange[] {
+  const before = new Map(current.map((document) => [keyOf(document), document.text]))
+  const after = new Map(next.map((document) => [keyOf(document), document.text]))
+  return [...new Set([...before.keys(), ...after.keys()])].sort().map((key): DocumentChange => {
+    const [old, fresh] = [before.get(key), after.get(key)]
+    const slash = key.indexOf('/')
+    const action = old === undefined ? 'create' : fresh === undefined ? 'delete' : old === fresh ? 'unchanged' : 'update'
+    return { kind: key.slice(0, slash), name: key.slice(slash + 1), action, diff: unifiedDiff(key, old, fresh) }
+  })
+}
+
+function invalid(errors: Parameters<typeof formatDocumentError>[0][]): Problem {
+  const first = errors[0]
+  const more = errors.length > 1 ? ` (and ${errors.length - 1} more)` : ''
+  return new Problem(422, 'INVALID_DOCUMENTS', `Nothing was applied: ${first ? formatDocumentError(first) : 'a document is not valid'}${more}`, {
+    errors: errors.slice(0, 200),
+  })
+}
+
+function testsFailed(tests: readonly TestResult[]): Problem {
+  const failed = tests.filter((test) => !test.ok)
+  return new Problem(422, 'POLICY_TESTS_FAILED', `Nothing was applied: ${failed.length} of ${tests.length} policy tests failed.`, {
+    hint: 'See tests[]: change the policy, or what the test expects.',
+    errors: failed.slice(0, 200).map((test) => ({
+      path: `Policy/${test.policy}`,
+      message: `tests[${test.index}]: expected ${test.expected}, got ${test.actual} for ${JSON.stringify(test.run.slice(0, 200))} as ${test.as}: ${test.reason}`,
+    })),
+    extra: { tests },
+  })
+}

@@ -1,0 +1,60 @@
+import { documentKindNames } from '@sallyport/policy'
+import { z } from 'zod'
+
+export const applySchema = z.strictObject({
+  documents: z
+    .array(
+      z.strictObject({
+        /** Where the text comes from; for messages only. */
+        path: z.string().min(1).max(1024),
+        text: z.string().max(1024 * 1024),
+      }),
+    )
+    .max(1000),
+  dry_run: z.boolean().optional(),
+  prune: z.boolean().optional(),
+  reason: z.string().max(1000).optional(),
+})
+export type ApplyRequest = z.infer<typeof applySchema>
+
+export const documentsQuerySchema = z.strictObject({ kind: z.enum(documentKindNames).optional() })
+export type DocumentsQuery = z.infer<typeof documentsQuerySchema>
+
+export interface DocumentChange {
+  readonly kind: string
+  readonly name: string
+  readonly action: 'create' | 'update' | 'delete' | 'unchanged'
+  readonly diff: string
+}
+
+export interface TestResult {
+  readonly policy: string
+  readonly index: number
+  readonly as: string
+  readonly run: string
+  readonly target?: string
+  readonly expected: string
+  readonly actual: string
+  readonly ok: boolean
+  readonly rule: string
+  readonly reason: string
+}
+
+export interface ApplyReply {
+  readonly changes: readonly DocumentChange[]
+  readonly tests: readonly TestResult[]
+  readonly warnings: readonly { readonly path: string; readonly line?: number; readonly message: string }[]
+  readonly applied: boolean
+  /** Digest of the whole set as it is after this call. */
+  readonly version: string
+}
+
+export interface DocumentItem {
+  readonly kind: string
+  readonly name: string
+  readonly version: number
+  readonly text: string
+  readonly labels: unknown
+  readonly author: string
+  readonly updated_at: string
+}

@@ -1,0 +1,10 @@
+import type { ProtocolDescriptor } from '@sallyport/kit'
+import { postgresDescriptor } from '@sallyport/protocol-postgres/analyse'
+
+/** The protocols of this control plane: the one place that names them. */
+export const protocols: readonly ProtocolDescriptor[] = [postgresDescriptor]
+
+/** The descriptor of a protocol, if this control plane has it. */
+export function protocolOf(name: string): ProtocolDescriptor | undefined {
+  return protocols.find((descriptor) => descriptor.protocol === name)
+}

@@ -1,0 +1,114 @@
+import { Global, Module, type INestApplication } from '@nestjs/common'
+import { Test } from '@nestjs/testing'
+import { DatabaseModule } from '../database/database.module.js'
+import { DATABASE_URL } from '../database/database-url.js'
+import { PrismaService } from '../database/prisma.service.js'
+import { AccessModule } from '../access/access.module.js'
+import { AccessService } from '../access/access.service.js'
+import { ApprovalsModule } from '../approvals/approvals.module.js'
+import { AuditModule } from '../audit/audit.module.js'
+import { ApplyService } from '../documents/apply.service.js'
+import { DocumentsModule } from '../documents/documents.module.js'
+import { KeysService } from '../keys/keys.service.js'
+import { AgentLinkService } from '../nodes/agent-link.service.js'
+import { setupOpenapi } from '../openapi/openapi.js'
+import { PoliciesModule } from '../policies/policies.module.js'
+import { ProblemModule } from '../problem/problem.module.js'
+import { SessionsService } from '../sessions/sessions.service.js'
+import { exportJWK, generateKeyPair, SignJWT, type JWTPayload } from 'jose'
+import { startPostgres, type TestPostgres } from './postgres.js'
+
+export interface SentMessage {
+  readonly agent: string
+  readonly typ: string
+  readonly payload: { readonly [name: string]: unknown }
+}
+
+/** The rooms under test on a real database, with stand-ins for what reaches outside: keys, agents, live sessions. */
+export interface TestApp {
+  readonly app: INestApplication
+  readonly postgres: TestPostgres
+  readonly url: string
+  /** What agents were sent, oldest first. */
+  readonly sent: SentMessage[]
+  readonly refreshed: { count: number }
+  /** A token of an admin named `ada`. */
+  readonly adminToken: string
+  call(method: string, path: string, options?: { token?: string; body?: unknown }): Promise<{ status: number; body: any; headers: Headers }>
+  stop(): Promise<void>
+}
+
+export async function startApp(): Promise<TestApp> {
+  const postgres = await startPostgres()
+  const sent: SentMessage[] = []
+  const refreshed = { count: 0 }
+  const { publicKey, privateKey } = await generateKeyPair('EdDSA')
+  const jwk = { ...(await exportJWK(publicKey)), kid: 'k1' }
+  const keys = {
+    sign: (typ: string, payload: JWTPayload) => new SignJWT(payload).setProtectedHeader({ alg: 'EdDSA', typ, kid: 'k1' }).sign(privateKey),
+    trustBundle: () => Promise.resolve({ json: JSON.stringify({ ca: '', keys: [jwk] }), fingerprint: '' }),
+  }
+  const link = {
+    send(agent: string, typ: string, payload: SentMessage['payload']): Promise<void> {
+      sent.push({ agent, typ, payload })
+      return Promise.resolve()
+    },
+  }
+  const sessions = {
+    refreshGrants: () => Promise.resolve(void refreshed.count++),
+    markEnded: () => Promise.resolve(),
+  }
+
+  @Global()
+  @Module({
+    providers: [
+      { provide: PrismaService, useValue: postgres.prisma },
+      { provide: DATABASE_URL, useValue: postgres.url },
+      { provide: KeysService, useValue: keys },
+      { provide: AgentLinkService, useValue: link },
+      { provide: SessionsService, useValue: sessions },
+    ],
+    exports: [PrismaService, DATABASE_URL, KeysService, AgentLinkService, SessionsService],
+  })
+  class OutsideModule {}
+
+  @Module({})
+  class NoDatabaseModule {}
+
+  const testing = await Test.createTestingModule({
+    imports: [OutsideModule, ProblemModule, AuditModule, DocumentsModule, PoliciesModule, AccessModule, ApprovalsModule],
+  })
+    .overrideModule(DatabaseModule)
+    .useModule(NoDatabaseModule)
+    .compile()
+  const app = testing.createNestApplication()
+  app.useLogger(false)
+  app.enableShutdownHooks([])
+  setupOpenapi(app)
+  await app.listen(0, '127.0.0.1')
+  const url = (await app.getUrl()).replace('[::1]', '127.0.0.1')
+  await app.get(ApplyService).ensureAdmin('ada')
+  const adminToken = (await app.get(AccessService).createToken({ user: 'ada', name: 'test' }, 'test')).token
+  return {
+    app,
+    postgres,
+    url,
+    sent,
+    refreshed,
+    adminToken,
+    async call(method, path, { token = adminToken, body } = {}) {
+      const response = await fetch(url + path, {
+        method,
+        headers: { ...(token === '' ? {} : { authorization: `Bearer ${token}` }), ...(body === undefined ? {} : { 'content-type': 'application/json' }) },
+        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      })
+      const text = await response.text()
+      const isJson = response.headers.get('content-type')?.includes('json') ?? false
+      return { status: response.status, body: isJson && text !== '' ? JSON.parse(text) : text, headers: response.headers }
+    },
+    async stop() {
+      await app.close()
+      await postgres.stop()
+    },
+  }
+}

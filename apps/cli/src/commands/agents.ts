@@ -1,0 +1,75 @@
+import type { Command } from 'commander'
+import { contextOf, durationSeconds } from '../context.js'
+import { usageError } from '../errors.js'
+import { asFields, asText, asTexts, text, type Fields } from '../http/record.js'
+import { shortTime } from '../output/printer.js'
+import { fields, table, type Column } from '../output/table.js'
+import { visible } from '../output/visible.js'
+
+const columns: readonly Column<Fields>[] = [
+  { title: 'ID', value: (item) => text(item, 'id') },
+  { title: 'NAME', value: (item) => text(item, 'name') },
+  { title: 'KIND', value: (item) => text(item, 'kind') },
+  { title: 'STATE', value: (item) => text(item, 'state') || (item['connected'] === true ? 'connected' : 'away') },
+  { title: 'LAST SEEN', value: (item) => shortTime(text(item, 'last_seen_at') || text(item, 'connected_at')) },
+  { title: 'VERSION', value: (item) => text(item, 'version') },
+  { title: 'LABELS', value: (item) => labels(item['labels']) },
+  { title: 'GATEWAYS', value: (item) => asTexts(item['gateways']).join(', ') },
+]
+
+export function registerAgents(program: Command): void {
+  const agents = program.command('agents').description('agents and gateways that are enrolled')
+
+  agents.command('list').action(async (_options: object, command: Command) => {
+    const { api, printer } = contextOf(command)
+    const items = await api.list('/v1/agents', {}, 1000)
+    printer.result(items, () => (items.length === 0 ? 'None is enrolled. `sallyport agents token NAME` makes a token to enrol one.' : table(columns, items, printer.width)))
+  })
+
+  agents.command('token')
+    .description('a one-time token with which an agent or gateway enrols')
+    .argument('<name>', 'what the node will be called')
+    .option('--kind <kind>', 'agent or gateway', 'agent')
+    .option('--label <key=value...>', 'labels; targets choose their agents by them')
+    .option('--ttl <duration>', 'how long it can be used, like 1h', durationSeconds)
+    .action(async (name: string, options: { kind: string; label?: string[]; ttl?: number }, command: Command) => {
+      const { api, printer } = contextOf(command)
+      if (options.kind !== 'agent' && options.kind !== 'gateway') throw usageError(`--kind is agent or gateway, not '${options.kind}'`)
+      const answer = await api.post('/v1/agents/tokens', {
+        name,
+        kind: options.kind,
+        labels: readLabels(options.label ?? []),
+        ...(options.ttl === undefined ? {} : { ttl_seconds: options.ttl }),
+      })
+      printer.result(answer, () =>
+        fields([
+          ['token', text(answer, 'token')],
+          ['expires', shortTime(text(answer, 'expires_at'))],
+          ['next', `put it in a file that only the ${options.kind} can read and set SALLYPORT_ENROLMENT_TOKEN_FILE; it works once`],
+        ]),
+      )
+    })
+
+  agents.command('revoke')
+    .description('never let this node in again; its sessions end')
+    .argument('<id>')
+    .action(async (id: string, _options: object, command: Command) => {
+      const { api, printer } = contextOf(command)
+      const answer = await api.post(`/v1/agents/${encodeURIComponent(id)}/revoke`, {})
+      printer.result(answer, () => visible(`Node ${id} is revoked.`))
+    })
+}
+
+function readLabels(pairs: readonly string[]): Record<string, string> {
+  return Object.fromEntries(
+    pairs.map((pair) => {
+      const at = pair.indexOf('=')
+      if (at < 1) throw usageError(`'${pair}' is no label`, 'write it like --label site=berlin')
+      return [pair.slice(0, at), pair.slice(at + 1)]
+    }),
+  )
+}
+
+function labels(value: unknown): string {
+  return Object.entries(asFields(value)).map(([key, entry]) => `${key}=${asText(entry)}`).join(' ')
+}

@@ -1,0 +1,86 @@
+import type { Command } from 'commander'
+import { contextOf, instant, whole } from '../context.js'
+import { exitCode } from '../errors.js'
+import { asList, text, type Fields } from '../http/record.js'
+import { shortTime } from '../output/printer.js'
+import { table, type Column } from '../output/table.js'
+import { visible } from '../output/visible.js'
+
+const columns: readonly Column<Fields>[] = [
+  { title: 'TIME', value: (event) => shortTime(text(event, 'time')) },
+  { title: 'EVENT', value: (event) => text(event, 'kind') },
+  { title: 'WHO', value: (event) => text(event, 'who') || text(event, 'identity.name') || text(event, 'identity') },
+  { title: 'TARGET', value: (event) => text(event, 'target.name') || text(event, 'target') },
+  { title: 'DECISION', value: (event) => decision(event) },
+  { title: 'WHAT', value: (event) => what(event) },
+]
+
+interface SearchOptions {
+  readonly who?: string
+  readonly target?: string
+  readonly action?: string
+  readonly object?: string
+  readonly decision?: string
+  readonly kind?: string
+  readonly session?: string
+  readonly since?: string
+  readonly until?: string
+  readonly text?: string
+  readonly limit: number
+}
+
+export function registerAudit(program: Command): void {
+  const audit = program.command('audit').description('search and verify the audit chain')
+
+  audit.command('search')
+    .description('events, newest first')
+    .option('--who <name>', 'identity')
+    .option('--target <name>')
+    .option('--action <action>', 'effect action, like sql.delete')
+    .option('--object <name>', 'effect object, like public.orders')
+    .option('--decision <verdict>', 'allow, deny or hold')
+    .option('--kind <kind>', 'event kind, like command or session.start')
+    .option('--session <id>')
+    .option('--since <time>', 'RFC 3339, or a duration back from now like 2h', instant)
+    .option('--until <time>', 'RFC 3339, or a duration back from now', instant)
+    .option('--text <words>', "in the command's text")
+    .option('--limit <count>', 'at most so many', whole, 50)
+    .action(async ({ limit, ...filters }: SearchOptions, command: Command) => {
+      const { api, printer } = contextOf(command)
+      const events = await api.list('/v1/events', { ...filters }, limit)
+      printer.result(events, () => (events.length === 0 ? 'No events.' : table(columns, events.map(flat), printer.width)))
+    })
+
+  audit.command('verify')
+    .description('check the hash chain from its beginning; exit code 1 when it is broken')
+    .action(async (_options: object, command: Command) => {
+      const { api, printer } = contextOf(command)
+      const answer = await api.call('GET', '/v1/audit/verify', { timeoutMilliseconds: 30 * 60_000 })
+      const ok = answer['ok'] === true
+      if (!ok) process.exitCode = exitCode.error
+      printer.result(answer, () =>
+        visible(
+          ok
+            ? `The chain is whole: ${text(answer, 'checked')} events, head ${text(answer, 'head.position')} ${text(answer, 'head.hash')}`
+            : `The chain is BROKEN at position ${text(answer, 'first_bad.position')}: ${text(answer, 'first_bad.problem')}`,
+        ),
+      )
+    })
+}
+
+/** The event's own fields may stand at the top or under `body`, as stored; the table looks in both. */
+export function flat(event: Fields): Fields {
+  const body = event['body'] ?? event['event']
+  return typeof body === 'object' && body !== null ? { ...body, ...event } : event
+}
+
+function decision(event: Fields): string {
+  const verdict = text(event, 'decision.verdict')
+  return verdict === '' ? text(event, 'decision') : `${verdict} ${text(event, 'decision.rule')}`.trimEnd()
+}
+
+function what(event: Fields): string {
+  const shown = text(event, 'text') || text(event, 'tag') || text(event, 'reason') || text(event, 'summary')
+  if (shown !== '') return shown
+  return asList(event['effects']).map((effect) => `${text(effect, 'action')} ${text(effect, 'resource')}`).join(', ')
+}

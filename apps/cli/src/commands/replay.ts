@@ -1,0 +1,83 @@
+import { asFields, asList, asText, asTexts, text, type Fields } from '../http/record.js'
+import { displayWidth } from '../output/table.js'
+import { visible, visibleBlock } from '../output/visible.js'
+import { effectLine } from './effects.js'
+
+/**
+ * A session as a person reads it: every command with its decision, its way through approval and its masked result, in
+ * the order of the agent's own record. Times are UTC.
+ */
+export function replay(events: readonly Fields[]): string {
+  return events.map(entry).filter((part) => part !== '').join('\n')
+}
+
+function entry(event: Fields): string {
+  const kind = text(event, 'kind')
+  const at = clock(text(event, 'time'))
+  const command = text(event, 'command')
+  switch (kind) {
+    case 'session.start':
+      return visible(`${at}  session starts`)
+    case 'session.end':
+      return visible(`${at}  session ends: ${text(event, 'reason')}${suffix(text(event, 'detail'))}`)
+    case 'command':
+      return `\n${at}  #${visible(command)}\n${statement(event)}`
+    case 'command.held':
+      return visible(`${at}  #${command} waits for approval ${text(event, 'approval')}`)
+    case 'command.released': {
+      const reviewers = asTexts(event['reviewers']).join(', ')
+      return visible(`${at}  #${command} ${text(event, 'verdict')}${reviewers === '' ? '' : ` by ${reviewers}`}${suffix(text(event, 'reason'))}`)
+    }
+    case 'command.end':
+      return ended(event, at)
+    default:
+      return visible(`${at}  ${kind}${suffix(text(event, 'reason') || text(event, 'detail'))}`)
+  }
+}
+
+function statement(event: Fields): string {
+  const lines = visibleBlock(text(event, 'text')).split('\n').map((line) => `    ${line}`)
+  if (event['text_truncated'] === true) lines.push('    … (the record is cut here)')
+  const parameters = event['parameters']
+  if (Array.isArray(parameters)) {
+    for (const [index, value] of parameters.entries()) lines.push(`    $${index + 1} = ${value === null ? 'NULL' : visible(JSON.stringify(asText(value)))}`)
+  }
+  for (const effect of asList(event['effects'])) if (effect['harmless'] !== true) lines.push(`    ${effectLine(effect).trimStart()}`)
+  const decision = asFields(event['decision'])
+  lines.push(visible(`    → ${text(decision, 'verdict')} (${text(decision, 'rule')}): ${text(decision, 'reason')}`))
+  return lines.join('\n')
+}
+
+function ended(event: Fields, at: string): string {
+  const milliseconds = Number(text(event, 'duration_us')) / 1000
+  const masked = text(event, 'masked')
+  const facts = [
+    text(event, 'status') === 'ok' ? text(event, 'tag') || 'ok' : `${text(event, 'status')} ${text(event, 'error_code')} ${text(event, 'error_message')}`.trimEnd(),
+    `${text(event, 'rows')} rows`,
+    masked === '' || masked === '0' ? '' : `${masked} masked`,
+    Number.isFinite(milliseconds) ? `${milliseconds.toFixed(1)} ms` : '',
+  ].filter((fact) => fact !== '')
+  const result = asFields(event['result'])
+  const shown = asTexts(result['columns']).length > 0 ? '\n' + preview(result) : ''
+  return visible(`${at}  #${text(event, 'command')} ${facts.join(', ')}`) + shown
+}
+
+function preview(result: Fields): string {
+  const header = asTexts(result['columns']).map(visible)
+  const rows = (Array.isArray(result['rows']) ? result['rows'] : []).map((row: unknown) =>
+    (Array.isArray(row) ? row : []).map((value: unknown) => (value === null ? 'NULL' : visible(asText(value)))))
+  const widths = header.map((title, index) => Math.max(displayWidth(title), ...rows.map((row) => displayWidth(row[index] ?? ''))))
+  const line = (cells: readonly string[]): string =>
+    `    ${cells.map((cell, index) => cell + ' '.repeat(Math.max(0, (widths[index] ?? 0) - displayWidth(cell)))).join(' | ').trimEnd()}`
+  const lines = [line(header), `    ${widths.map((width) => '-'.repeat(width)).join('-+-')}`, ...rows.map(line)]
+  if (result['truncated'] === true) lines.push('    … (the record is cut here)')
+  return lines.join('\n')
+}
+
+function clock(time: string): string {
+  return /T(\d\d:\d\d:\d\d(?:\.\d{1,3})?)/.exec(time)?.[1] ?? visible(time)
+}
+
+function suffix(detail: string): string {
+  return detail === '' ? '' : ` (${detail})`
+}

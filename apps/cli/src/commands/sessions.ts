@@ -1,0 +1,78 @@
+import type { Command } from 'commander'
+import { contextOf, instant, whole } from '../context.js'
+import { asFields, asText, text, type Fields } from '../http/record.js'
+import { shortTime } from '../output/printer.js'
+import { fields, table, type Column } from '../output/table.js'
+import { visible } from '../output/visible.js'
+import { flat } from './audit.js'
+import { replay } from './replay.js'
+
+const columns: readonly Column<Fields>[] = [
+  { title: 'ID', value: (item) => text(item, 'id') },
+  { title: 'STATE', value: (item) => text(item, 'state') },
+  { title: 'STARTED', value: (item) => shortTime(text(item, 'started_at') || text(item, 'created_at')) },
+  { title: 'WHO', value: (item) => text(item, 'identity.name') || text(item, 'identity') },
+  { title: 'TARGET', value: (item) => text(item, 'target.name') || text(item, 'target') },
+  { title: 'COMMANDS', value: (item) => text(item, 'commands') || text(item, 'counts.commands') },
+  { title: 'ENDED', value: (item) => text(item, 'end_reason') || text(item, 'reason') },
+]
+
+export function registerSessions(program: Command): void {
+  const sessions = program.command('sessions').description('see, replay and end sessions')
+
+  sessions.command('list')
+    .option('--identity <name>')
+    .option('--target <name>')
+    .option('--state <state>', 'like live or ended')
+    .option('--since <time>', 'RFC 3339, or a duration back from now like 2h', instant)
+    .option('--limit <count>', 'at most so many', whole, 50)
+    .action(async ({ limit, ...filters }: { limit: number; identity?: string; target?: string; state?: string; since?: string }, command: Command) => {
+      const { api, printer } = contextOf(command)
+      const items = await api.list('/v1/sessions', filters, limit)
+      printer.result(items, () => (items.length === 0 ? 'No sessions.' : table(columns, items, printer.width)))
+    })
+
+  sessions.command('show')
+    .description('who, when, what: the head of one session')
+    .argument('<id>')
+    .action(async (id: string, _options: object, command: Command) => {
+      const { api, printer } = contextOf(command)
+      const session = await api.get(`/v1/sessions/${encodeURIComponent(id)}`)
+      printer.result(session, () => sessionHead(session))
+    })
+
+  sessions.command('replay')
+    .description('statements, decisions and (masked, size-capped) results in order')
+    .argument('<id>')
+    .action(async (id: string, _options: object, command: Command) => {
+      const { api, printer } = contextOf(command)
+      const path = `/v1/sessions/${encodeURIComponent(id)}`
+      const [session, stored] = await Promise.all([api.get(path), api.list(`${path}/events`, {}, Number.POSITIVE_INFINITY)])
+      const events = stored.map(flat)
+      printer.result({ session, events }, () => `${sessionHead(session)}\n\n${replay(events)}`)
+    })
+
+  sessions.command('kill')
+    .description('end a live session now')
+    .argument('<id>')
+    .requiredOption('--reason <text>', 'why, for the record and the one who is cut off')
+    .action(async (id: string, options: { reason: string }, command: Command) => {
+      const { api, printer } = contextOf(command)
+      const answer = await api.post(`/v1/sessions/${encodeURIComponent(id)}/kill`, { reason: options.reason })
+      printer.result(answer, () => visible(`Session ${id} is ended.`))
+    })
+}
+
+/** Every scalar the API tells about the session, nested ones by their path. */
+function sessionHead(session: Fields): string {
+  return fields(scalars(session))
+}
+
+function scalars(value: Fields, prefix = ''): [string, string][] {
+  return Object.entries(value).flatMap(([key, entry]): [string, string][] => {
+    const name = prefix === '' ? key : `${prefix}.${key}`
+    if (Array.isArray(entry)) return [[name, entry.map(asText).join(', ')]]
+    if (typeof entry === 'object' && entry !== null) return scalars(asFields(entry), name)
+    return [[name, /_at$/.test(key) ? shortTime(asText(entry)) : asText(entry)]]
+  }).map(([name, entry]) => [visible(name), entry])
+}

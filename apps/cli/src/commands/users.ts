@@ -1,0 +1,59 @@
+import type { Command } from 'commander'
+import { contextOf, durationSeconds } from '../context.js'
+import { asTexts, text, type Fields } from '../http/record.js'
+import { shortTime } from '../output/printer.js'
+import { fields, table, type Column } from '../output/table.js'
+import { visible } from '../output/visible.js'
+
+const columns: readonly Column<Fields>[] = [
+  { title: 'NAME', value: (item) => text(item, 'name') },
+  { title: 'DISPLAY NAME', value: (item) => text(item, 'display_name') || text(item, 'displayName') },
+  { title: 'EMAIL', value: (item) => text(item, 'email') },
+  { title: 'ROLES', value: (item) => asTexts(item['roles']).join(', ') },
+  { title: 'GROUPS', value: (item) => asTexts(item['groups']).join(', ') },
+  { title: 'STATE', value: (item) => (item['disabled'] === true ? 'disabled' : 'active') },
+]
+
+export function registerUsers(program: Command): void {
+  program.command('users').description('people').command('list').action(async (_options: object, command: Command) => {
+    const { api, printer } = contextOf(command)
+    const items = await api.list('/v1/users', {}, 1000)
+    printer.result(items, () => (items.length === 0 ? 'No users.' : table(columns, items, printer.width)))
+  })
+
+  const tokens = program.command('tokens').description("API tokens of users")
+  tokens.command('create')
+    .description('an API token; it is shown this once')
+    .argument('<user>')
+    .requiredOption('--name <text>', 'what it is for')
+    .option('--ttl <duration>', 'how long it lives, like 720h', durationSeconds)
+    .action(async (user: string, options: { name: string; ttl?: number }, command: Command) => {
+      const { api, printer } = contextOf(command)
+      const answer = await api.post('/v1/tokens', { user, name: options.name, ...(options.ttl === undefined ? {} : { ttl_seconds: options.ttl }) })
+      printer.result(answer, () =>
+        fields([
+          ['token', text(answer, 'token')],
+          ['id', text(answer, 'id')],
+          ['expires', shortTime(text(answer, 'expires_at'))],
+        ]),
+      )
+    })
+  tokens.command('revoke').argument('<id>').action(async (id: string, _options: object, command: Command) => {
+    const { api, printer } = contextOf(command)
+    const answer = await api.call('DELETE', `/v1/tokens/${encodeURIComponent(id)}`)
+    printer.result(answer, () => visible(`Token ${id} is revoked.`))
+  })
+
+  program.command('whoami').description('who the API token belongs to').action(async (_options: object, command: Command) => {
+    const { api, printer } = contextOf(command)
+    const me = await api.get('/v1/whoami')
+    printer.result(me, () =>
+      fields([
+        ['name', text(me, 'name') || text(me, 'user')],
+        ['roles', asTexts(me['roles']).join(', ')],
+        ['groups', asTexts(me['groups']).join(', ')],
+        ['control plane', api.url],
+      ]),
+    )
+  })
+}

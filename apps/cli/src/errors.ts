@@ -1,0 +1,21 @@
+/** Exit codes of the `sallyport` command itself. `sallyport exec` exits with its child's code. */
+export const exitCode = { ok: 0, error: 1, usage: 2, denied: 3 } as const
+
+/** An error for the person at the terminal: what happened, why, what to do next. */
+export class CliError extends Error {
+  override readonly name = 'CliError'
+  constructor(
+    message: string,
+    readonly details: { readonly why?: string; readonly next?: string; readonly exit?: number } = {},
+  ) {
+    super(message)
+  }
+
+  get exit(): number {
+    return this.details.exit ?? exitCode.error
+  }
+}
+
+export function usageError(message: string, next?: string): CliError {
+  return new CliError(message, { exit: exitCode.usage, ...(next === undefined ? {} : { next }) })
+}

@@ -1,0 +1,39 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { CliError } from '../errors.js'
+import type { Api } from '../http/api.js'
+import { clientFor } from '../protocols.js'
+import { issueCredential, revokeCredential, type IssueRequest } from './issued-credential.js'
+import { runChild } from './run.js'
+
+const revokeTimeoutMilliseconds = 5000
+
+/** What concerns the one who asked, not the program that is run. */
+const notForTheChild = ['SALLYPORT_ID_TOKEN', 'SALLYPORT_TOKEN']
+
+/**
+ * `sallyport exec`: exchange, run the command with the protocol's variables set, revoke. Resolves with the exit code to
+ * leave with. The credential ends with the command, also when a signal ends either of us; after `kill -9` its short
+ * life does.
+ */
+export async function execute(api: Api, request: IssueRequest, command: readonly string[], say: (text: string) => void): Promise<number> {
+  const credential = await issueCredential(api, request)
+  let directory: string | undefined
+  try {
+    directory = mkdtempSync(join(tmpdir(), 'sallyport-exec-'))
+    const client = clientFor(credential.protocol)
+    if (client === undefined) {
+      throw new CliError(`this CLI can't set up clients for ${credential.protocol}`, { next: 'use `sallyport token` and configure the client yourself' })
+    }
+    const env: NodeJS.ProcessEnv = { ...request.env, SALLYPORT_CREDENTIAL_ID: credential.id, ...client.environment(credential, directory) }
+    for (const name of notForTheChild) delete env[name]
+    for (const [name, value] of Object.entries(env)) if (value === undefined) delete env[name]
+    return await runChild(command, env, process.stdin.isTTY === true)
+  } finally {
+    if (directory !== undefined) rmSync(directory, { recursive: true, force: true })
+    if (!(await revokeCredential(api, credential, revokeTimeoutMilliseconds))) {
+      say(`warning: credential ${credential.id} could not be revoked; it expires ${credential.expiresInSeconds} s after it was issued`)
+    }
+  }
+}

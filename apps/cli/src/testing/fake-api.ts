@@ -1,0 +1,46 @@
+import { createServer, type Server } from 'node:http'
+
+export interface SeenRequest {
+  readonly method: string
+  readonly path: string
+  readonly authorization: string
+  readonly body: unknown
+}
+
+/** A control plane of canned answers, for tests of the CLI: `METHOD /path` → [status, body]. */
+export class FakeApi {
+  readonly requests: SeenRequest[] = []
+  readonly #server: Server
+  readonly url: string
+
+  private constructor(server: Server, url: string) {
+    this.#server = server
+    this.url = url
+  }
+
+  static async start(answers: Readonly<Record<string, readonly [number, unknown]>>): Promise<FakeApi> {
+    const server = createServer()
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    const address = server.address()
+    const fake = new FakeApi(server, `http://127.0.0.1:${typeof address === 'object' && address !== null ? address.port : 0}`)
+    server.on('request', (request, response) => {
+      const chunks: Buffer[] = []
+      request.on('data', (chunk: Buffer) => chunks.push(chunk))
+      request.on('end', () => {
+        const raw = Buffer.concat(chunks).toString('utf8')
+        const method = request.method ?? ''
+        const path = request.url ?? ''
+        fake.requests.push({ method, path, authorization: request.headers.authorization ?? '', body: raw === '' ? undefined : JSON.parse(raw) })
+        const [status, body] = answers[`${method} ${path.split('?', 1)[0] ?? ''}`] ?? [404, { title: 'Not Found', status: 404 }]
+        response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body))
+      })
+    })
+    return fake
+  }
+
+  async stop(): Promise<void> {
+    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()))
+    this.#server.closeAllConnections()
+    await closed
+  }
+}

@@ -1,0 +1,46 @@
+import { join } from 'node:path'
+import type { Stack } from './stack.js'
+
+/** The harness' JSON line: everything that a test, a benchmark or a person needs to use this stack. */
+export async function describeStack(stack: Stack, root: string): Promise<Record<string, unknown>> {
+  const targets = await stack.controlPlane.targets()
+  const gateways = stack.gateways.map((gateway) => ({
+    name: gateway.name,
+    pid: gateway.pid,
+    host: 'localhost',
+    postgresPort: gateway.port('postgres_port'),
+    tunnelPort: gateway.port('tunnel_port'),
+    ...optionalPort(gateway.field('ops_port'), 'opsPort'),
+    log: gateway.logFile,
+  }))
+  return {
+    api: { url: stack.apiUrl, adminToken: stack.adminToken, grpcPort: stack.api.port('grpc_port'), log: stack.api.logFile },
+    gateway: { host: 'localhost', postgresPort: gateways[0]?.postgresPort, caFile: stack.files.caFile },
+    gateways,
+    agents: stack.agents.map((agent) => ({
+      name: agent.name, pid: agent.pid, log: agent.logFile, dataDir: join(stack.files.data, agent.name),
+      ...optionalPort(agent.field('ops_port'), 'opsPort'),
+    })),
+    targets: targets.map((target) => ({ ...target, directUrl: stack.target.directUrl, superuserUrl: stack.target.superuserUrl })),
+    issuer: { url: stack.issuer.url, mintUrl: stack.issuer.mintUrl },
+    users: Object.fromEntries(Object.entries(stack.userTokens).map(([name, token]) => [name, { token }])),
+    cli: { argv: cliCommand(root), env: { SALLYPORT_URL: stack.apiUrl, SALLYPORT_TOKEN: stack.adminToken } },
+    pids: {
+      runner: process.pid,
+      api: stack.api.pid,
+      gateway: stack.gateways.map((gateway) => gateway.pid),
+      agent: stack.agents.map((agent) => agent.pid),
+      target: stack.target.pid,
+    },
+    dataDir: stack.files.data,
+    logsDir: stack.files.logs,
+  }
+}
+
+export function cliCommand(root: string): string[] {
+  return [process.execPath, join(root, 'apps', 'cli', 'dist', 'main.js')]
+}
+
+function optionalPort(value: unknown, name: string): Record<string, number> {
+  return typeof value === 'number' ? { [name]: value } : {}
+}

@@ -1,0 +1,78 @@
+import { join } from 'node:path'
+import type { ProcessPlan } from '../process/managed-process.js'
+import { portFor, type StackOptions } from './options.js'
+
+/** How each process of a stack is started: the one place that knows their environment variables. */
+
+const readyTimeoutMilliseconds = 60_000
+
+export interface StackFiles {
+  readonly data: string
+  readonly logs: string
+  readonly tokens: string
+  readonly adminToken: string
+  readonly caFile: string
+}
+
+export function stackFiles(dataDirectory: string): StackFiles {
+  return {
+    data: dataDirectory,
+    logs: join(dataDirectory, 'logs'),
+    tokens: join(dataDirectory, 'tokens'),
+    adminToken: join(dataDirectory, 'tokens', 'ada'),
+    caFile: join(dataDirectory, 'ca.pem'),
+  }
+}
+
+export function apiPlan(options: StackOptions, files: StackFiles): ProcessPlan {
+  return plan(options, files, 'api', 'api', {
+    SALLYPORT_HTTP_HOST: '127.0.0.1',
+    SALLYPORT_HTTP_PORT: String(options.ports.api),
+    SALLYPORT_GRPC_HOST: '127.0.0.1',
+    SALLYPORT_GRPC_PORT: String(options.ports.grpc),
+    SALLYPORT_DATA_DIR: join(files.data, 'api'),
+    SALLYPORT_INSECURE_HTTP: 'true',
+    SALLYPORT_BOOTSTRAP_ADMIN: 'ada',
+    SALLYPORT_BOOTSTRAP_TOKEN_FILE: files.adminToken,
+    SALLYPORT_GATEWAY_PUBLIC_HOST: 'localhost',
+    ...(options.ports.postgres === 0 ? {} : { SALLYPORT_GATEWAY_PUBLIC_POSTGRES_PORT: String(options.ports.postgres) }),
+  })
+}
+
+export function gatewayPlan(options: StackOptions, files: StackFiles, index: number, grpcPort: number, tokenFile: string): ProcessPlan {
+  return plan(options, files, 'gateway', `gateway-${index}`, {
+    SALLYPORT_GATEWAY_DATA_DIR: join(files.data, `gateway-${index}`),
+    SALLYPORT_CONTROL_PLANE: `127.0.0.1:${grpcPort}`,
+    SALLYPORT_ENROLMENT_TOKEN_FILE: tokenFile,
+    SALLYPORT_GATEWAY_LISTEN_POSTGRES: `127.0.0.1:${portFor(options.ports.postgres, index)}`,
+    SALLYPORT_GATEWAY_TUNNEL_LISTEN: `127.0.0.1:${portFor(options.ports.tunnel, index)}`,
+    SALLYPORT_GATEWAY_OPS_LISTEN: `127.0.0.1:${portFor(options.ports.gatewayOps, index)}`,
+    SALLYPORT_GATEWAY_HOSTNAMES: 'localhost,127.0.0.1',
+  })
+}
+
+export function agentPlan(
+  options: StackOptions, files: StackFiles, index: number, tunnels: readonly string[], tokenFile: string, targetPassword: string,
+): ProcessPlan {
+  return plan(options, files, 'agent', `agent-${index}`, {
+    SALLYPORT_AGENT_DATA_DIR: join(files.data, `agent-${index}`),
+    SALLYPORT_AGENT_GATEWAYS: tunnels.join(','),
+    SALLYPORT_ENROLMENT_TOKEN_FILE: tokenFile,
+    SALLYPORT_AGENT_OPS_LISTEN: `127.0.0.1:${portFor(options.ports.agentOps, index)}`,
+    SALLYPORT_AGENT_CREDENTIALS: 'env:ORDERS_*',
+    // Within the patience of the runner, which stops everything at once.
+    SALLYPORT_AGENT_DRAIN_SECONDS: '2',
+    ORDERS_DB_PASSWORD: targetPassword,
+  })
+}
+
+function plan(options: StackOptions, files: StackFiles, app: string, name: string, env: Readonly<Record<string, string>>): ProcessPlan {
+  return {
+    name,
+    argv: [join(options.root, 'apps', app, 'dist', 'main.js')],
+    env: { NODE_ENV: 'production', ...env, ...options.environment },
+    cwd: files.data,
+    logFile: join(files.logs, `${name}.log`),
+    readyTimeoutMilliseconds,
+  }
+}

@@ -1,0 +1,61 @@
+import { chmodSync, mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { cliCommand } from './description.js'
+import { demoTargetName, type Stack } from './stack.js'
+
+/**
+ * Writes the shell commands of the tour (`bin/sallyport`, and `bin/sallyport-dana` who decides as the DBA) and the
+ * configuration that `npm run sallyport` picks up.
+ */
+export function writeShortcuts(stack: Stack, root: string): void {
+  const bin = join(stack.files.data, 'bin')
+  mkdirSync(bin, { recursive: true })
+  for (const [name, user] of [['sallyport', 'ada'], ['sallyport-dana', 'dana']] as const) {
+    const configuration = join(stack.files.data, user === 'ada' ? 'cli.json' : `cli-${user}.json`)
+    const content = { url: stack.apiUrl, tokenFile: join(stack.files.tokens, user) }
+    writeFileSync(configuration, JSON.stringify(content, undefined, 2) + '\n', { mode: 0o600 })
+    const command = cliCommand(root).map(quote).join(' ')
+    writeFileSync(join(bin, name), `#!/bin/sh\nSALLYPORT_CONFIG=\${SALLYPORT_CONFIG:-${quote(configuration)}} exec ${command} "$@"\n`)
+    chmodSync(join(bin, name), 0o755)
+  }
+}
+
+/** What to try next, for people. */
+export function welcome(stack: Stack): string {
+  const bin = join(stack.files.data, 'bin')
+  const claims = '{"repository":"acme/shop","ref":"refs/heads/main","run_id":"42","actor":"octo"}'
+  const exec = `sallyport exec ${demoTargetName} --token-file /tmp/ci.jwt -- psql -c`
+  return `
+Sallyport is running. The database stays in ${stack.files.data}; Ctrl-C stops everything.
+
+  control plane   ${stack.apiUrl}   (API page: ${stack.apiUrl}/docs)
+  gateway         localhost:${stack.gateways[0]?.port('postgres_port') ?? 0}, CA ${stack.files.caFile}
+  issuer          ${stack.issuer.url}   (plays the CI's identity provider)
+
+In another terminal:
+
+  export PATH="${bin}:$PATH"
+
+  # a token, as a CI job gets it from its provider
+  curl -s ${stack.issuer.mintUrl} -d '${claims}' | sed 's/.*"token":"//; s/".*//' > /tmp/ci.jwt
+
+  # allowed, and masked on the way back
+  ${exec} "select id, name, email, ssn from customers order by id limit 3"
+
+  # held, until Dana (a DBA) approves it in a third terminal:  sallyport-dana approvals list
+  #                                                            sallyport-dana approvals approve ID --reason "known duplicates"
+  ${exec} "delete from order_items where order_id = 7"
+
+  # denied
+  ${exec} "drop database orders"
+
+  # who did what
+  sallyport audit search
+  sallyport audit verify
+  sallyport sessions list
+`
+}
+
+function quote(text: string): string {
+  return `'${text.replaceAll("'", `'\\''`)}'`
+}

@@ -1,0 +1,28 @@
+import type { Hold } from '@sallyport/policy'
+import type { Command } from './command.js'
+import type { ApprovalDecisionPayload, HeldPayload } from './grant.js'
+
+/** How the guard asks for people's approval. The agent's link to the control plane implements it. */
+export interface ApprovalDesk {
+  /**
+   * Registers a hold. Both promises carry messages whose signature, agent and session were verified.
+   * `held` and `decided` reject when the control plane can't be reached or is lost: the command is then denied.
+   */
+  request(request: ApprovalAsk): PendingApproval
+}
+
+export interface ApprovalAsk {
+  readonly session: string
+  /** Ordinal of the command. */
+  readonly command: number
+  readonly digest: string
+  readonly content: Command
+  readonly hold: Hold
+}
+
+export interface PendingApproval {
+  readonly held: Promise<HeldPayload>
+  readonly decided: Promise<ApprovalDecisionPayload>
+  /** The command no longer waits (client gone, cancelled, time over). Idempotent. */
+  cancel(reason: string): void
+}

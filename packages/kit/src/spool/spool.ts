@@ -1,0 +1,315 @@
+import fs from 'node:fs'
+import path from 'node:path'
+import type { AgentEventBody } from '../event.js'
+import { frameRecord, headerBytes, maxRecordBytes, scanRecord } from './record-file.js'
+import { mintReceipt, type Receipt } from './receipt.js'
+import { recover, segmentName, type Segment, type Unfinished } from './recovery.js'
+
+export interface SpoolOptions {
+  readonly directory: string
+  /** Unacknowledged bytes that the spool holds before it refuses; default 256 MiB. */
+  readonly maxBytes?: number
+  readonly segmentBytes?: number
+  /** Written records are synced to disk within this time; default 25 ms (the design promises 50). */
+  readonly syncMilliseconds?: number
+  /** Wall clock in milliseconds, with fractions. */
+  readonly now?: () => number
+}
+
+/** The spool refuses: what was to be recorded must not happen. */
+export class SpoolError extends Error {
+  override readonly name = 'SpoolError'
+  constructor(
+    readonly code: 'full' | 'unwritable' | 'too_large' | 'closed',
+    message: string,
+  ) {
+    super(message)
+  }
+}
+
+const defaults = { maxBytes: 256 * 1024 * 1024, segmentBytes: 16 * 1024 * 1024, syncMilliseconds: 25 }
+/** Kept free for the records that close a command or a session, so that what was begun can always be closed. */
+const reservedBytes = 4 * 1024 * 1024
+
+/**
+ * The agent's append-only record of events. `append` returns once the record is in the operating system's hands (it
+ * survives `kill -9` of any process) and it is on disk within `syncMilliseconds`. Records are numbered without gaps and
+ * kept until the control plane has acknowledged them.
+ */
+export class Spool {
+  readonly #directory: string
+  readonly #maxBytes: number
+  readonly #segmentBytes: number
+  readonly #syncMilliseconds: number
+  readonly #now: () => number
+  readonly #segments: Segment[]
+  readonly #unfinished: readonly Unfinished[]
+  #fd: number
+  #nextSeq: number
+  #acked = 0
+  #totalBytes = 0
+  #pending: Buffer[] = []
+  #pendingBytes = 0
+  #flushScheduled = false
+  #syncTimer: NodeJS.Timeout | undefined
+  #syncing: Promise<void> | undefined
+  #failure: SpoolError | undefined
+  #waiters: { seq: number; resolve: () => void; reject: (error: Error) => void }[] = []
+  #cursor = { file: '', seq: 0, offset: 0 }
+  #wake: (() => void) | undefined
+
+  constructor(options: SpoolOptions) {
+    this.#directory = options.directory
+    this.#maxBytes = options.maxBytes ?? defaults.maxBytes
+    this.#segmentBytes = options.segmentBytes ?? defaults.segmentBytes
+    this.#syncMilliseconds = options.syncMilliseconds ?? defaults.syncMilliseconds
+    this.#now = options.now ?? (() => performance.timeOrigin + performance.now())
+    fs.mkdirSync(this.#directory, { recursive: true, mode: 0o700 })
+    const recovered = recover(this.#directory)
+    this.#segments = recovered.segments
+    this.#unfinished = recovered.unfinished
+    this.#acked = this.#readAcked()
+    const last = this.#segments.at(-1)
+    this.#nextSeq = Math.max(last ? last.lastSeq + 1 : 1, this.#acked + 1)
+    this.#totalBytes = this.#segments.reduce((sum, segment) => sum + segment.bytes, 0)
+    this.#fd = last && last.lastSeq + 1 === this.#nextSeq ? fs.openSync(last.file, 'a', 0o600) : this.#openSegment()
+  }
+
+  /** Sessions that a crash left open. */
+  get unfinished(): readonly Unfinished[] {
+    return this.#unfinished
+  }
+
+  /** Highest record that was acknowledged. */
+  get acked(): number {
+    return this.#acked
+  }
+
+  /** Highest record that was appended. */
+  get lastSeq(): number {
+    return this.#nextSeq - 1
+  }
+
+  /** Bytes on disk that wait for an acknowledgement. */
+  get bytes(): number {
+    return this.#totalBytes
+  }
+
+  /**
+   * Records an event before what it speaks of happens.
+   * @throws {SpoolError} when it can't be recorded; the caller must then not go on.
+   */
+  append(event: AgentEventBody): Receipt {
+    const receipt = this.#stage(event, false)
+    this.#flush()
+    return receipt
+  }
+
+  /** Records an event after the fact: it is written within this turn of the event loop, together with others. */
+  appendClosing(event: AgentEventBody): Receipt {
+    const receipt = this.#stage(event, true)
+    if (!this.#flushScheduled) {
+      this.#flushScheduled = true
+      setImmediate(() => {
+        this.#flushScheduled = false
+        try {
+          this.#flush()
+        } catch {
+          // #flush has stored the failure: every later append throws it.
+        }
+      })
+    }
+    return receipt
+  }
+
+  /** Resolves when the control plane has the record in its database. Rejects when the spool closes before. */
+  durable(receipt: Receipt): Promise<void> {
+    if (receipt.seq <= this.#acked) return Promise.resolve()
+    return new Promise((resolve, reject) => this.#waiters.push({ seq: receipt.seq, resolve, reject }))
+  }
+
+  /** Takes the control plane's acknowledgement: everything up to `seq` may be forgotten here. */
+  acknowledge(seq: number): void {
+    if (!Number.isSafeInteger(seq) || seq <= this.#acked || seq >= this.#nextSeq) return
+    this.#acked = seq
+    while (this.#segments.length > 1 && (this.#segments[0]?.lastSeq ?? Infinity) <= seq) {
+      const gone = this.#segments.shift()
+      if (!gone) break
+      this.#totalBytes -= gone.bytes
+      fs.rmSync(gone.file, { force: true })
+    }
+    this.#writeAcked()
+    const due = this.#waiters.filter((waiter) => waiter.seq <= seq)
+    this.#waiters = this.#waiters.filter((waiter) => waiter.seq > seq)
+    for (const waiter of due) waiter.resolve()
+  }
+
+  /** Records from `fromSeq` on, whole, up to about `maxBytes`; empty when there is nothing new. */
+  async read(fromSeq: number, maxBytes: number): Promise<{ firstSeq: number; records: Buffer[] }> {
+    const segment = this.#segments.find((candidate) => fromSeq >= candidate.firstSeq && fromSeq <= candidate.lastSeq)
+    if (!segment) return { firstSeq: fromSeq, records: [] }
+    if (this.#cursor.file !== segment.file || this.#cursor.seq > fromSeq) this.#cursor = { file: segment.file, seq: segment.firstSeq, offset: 0 }
+    const length = Math.min(segment.bytes - this.#cursor.offset, Math.max(maxBytes, maxRecordBytes + headerBytes))
+    const bytes = Buffer.allocUnsafe(length)
+    const handle = await fs.promises.open(segment.file, 'r')
+    try {
+      const { bytesRead } = await handle.read(bytes, 0, length, this.#cursor.offset)
+      return this.#collect(bytes.subarray(0, bytesRead), segment, fromSeq, maxBytes)
+    } finally {
+      await handle.close()
+    }
+  }
+
+  /** Resolves when there is a record above `seq`, or at once when there already is. */
+  newRecords(seq: number): Promise<void> {
+    if (this.lastSeq > seq || this.#failure) return Promise.resolve()
+    return new Promise((resolve) => {
+      this.#wake = resolve
+    })
+  }
+
+  /** Syncs everything to disk and closes. */
+  async close(): Promise<void> {
+    if (this.#failure?.code === 'closed') return
+    if (!this.#failure) this.#flush()
+    clearTimeout(this.#syncTimer)
+    await this.#syncing
+    if (!this.#failure) fs.fdatasyncSync(this.#fd)
+    this.#fail(new SpoolError('closed', 'the spool is closed'))
+    fs.closeSync(this.#fd)
+  }
+
+  #stage(event: AgentEventBody, closing: boolean): Receipt {
+    if (this.#failure) throw this.#failure
+    const seq = this.#nextSeq
+    const payload = Buffer.from(`{"v":1,"seq":${seq},"time":"${timestamp(this.#now())}",${JSON.stringify(event).slice(1)}`, 'utf8')
+    if (payload.length > maxRecordBytes) throw new SpoolError('too_large', 'the event is larger than an audit record may be')
+    const total = this.#totalBytes + this.#pendingBytes + payload.length
+    if (total > this.#maxBytes + (closing ? reservedBytes : 0)) {
+      throw new SpoolError('full', 'the audit spool is full: the control plane has not acknowledged for too long')
+    }
+    const framed = frameRecord(payload)
+    this.#pending.push(framed)
+    this.#pendingBytes += framed.length
+    this.#nextSeq = seq + 1
+    return mintReceipt(seq)
+  }
+
+  #flush(): void {
+    if (this.#pending.length === 0) return
+    if (this.#failure) throw this.#failure
+    const bytes = this.#pending.length === 1 ? this.#pending[0] : Buffer.concat(this.#pending, this.#pendingBytes)
+    const count = this.#pending.length
+    this.#pending = []
+    this.#pendingBytes = 0
+    if (!bytes) return
+    let segment = this.#segments.at(-1)
+    try {
+      if (!segment || segment.bytes + bytes.length > this.#segmentBytes) {
+        this.#roll(this.#nextSeq - count)
+        segment = this.#segments.at(-1)
+      }
+      let written = 0
+      while (written < bytes.length) written += fs.writeSync(this.#fd, bytes, written, bytes.length - written)
+    } catch (error) {
+      throw this.#fail(new SpoolError('unwritable', `the audit spool can't be written (${errorCode(error)})`))
+    }
+    if (segment) {
+      segment.bytes += bytes.length
+      segment.lastSeq += count
+    }
+    this.#totalBytes += bytes.length
+    this.#syncTimer ??= setTimeout(() => this.#sync(), this.#syncMilliseconds)
+    this.#wake?.()
+    this.#wake = undefined
+  }
+
+  #sync(): void {
+    this.#syncTimer = undefined
+    this.#syncing = new Promise((resolve) => {
+      fs.fdatasync(this.#fd, (error) => {
+        // After a failed sync the kernel may have dropped the pages: nothing that was written can be trusted any more.
+        if (error && this.#failure?.code !== 'closed') this.#fail(new SpoolError('unwritable', `the audit spool can't be synced (${errorCode(error)})`))
+        resolve()
+      })
+    })
+  }
+
+  #roll(firstSeq: number): void {
+    const last = this.#segments.at(-1)
+    if (last && last.bytes === 0) return
+    fs.fdatasyncSync(this.#fd)
+    fs.closeSync(this.#fd)
+    this.#fd = this.#openSegment(firstSeq)
+  }
+
+  #openSegment(firstSeq = this.#nextSeq): number {
+    const file = path.join(this.#directory, segmentName(firstSeq))
+    const fd = fs.openSync(file, 'a', 0o600)
+    syncDirectory(this.#directory)
+    this.#segments.push({ file, firstSeq, lastSeq: firstSeq - 1, bytes: 0 })
+    return fd
+  }
+
+  #collect(bytes: Buffer, segment: Segment, fromSeq: number, maxBytes: number): { firstSeq: number; records: Buffer[] } {
+    const records: Buffer[] = []
+    let offset = 0
+    let seq = this.#cursor.seq
+    let size = 0
+    while (seq <= segment.lastSeq && size < maxBytes) {
+      const scanned = scanRecord(bytes, offset)
+      if (scanned.kind !== 'record') break
+      if (seq >= fromSeq) {
+        records.push(scanned.payload)
+        size += scanned.payload.length
+      }
+      offset = scanned.next
+      seq += 1
+    }
+    this.#cursor = { file: segment.file, seq, offset: this.#cursor.offset + offset }
+    return { firstSeq: fromSeq, records }
+  }
+
+  #fail(error: SpoolError): SpoolError {
+    this.#failure ??= error
+    for (const waiter of this.#waiters) waiter.reject(error)
+    this.#waiters = []
+    this.#wake?.()
+    return error
+  }
+
+  #readAcked(): number {
+    try {
+      const value = Number(fs.readFileSync(path.join(this.#directory, 'acked'), 'utf8'))
+      return Number.isSafeInteger(value) && value >= 0 ? value : 0
+    } catch {
+      return 0
+    }
+  }
+
+  #writeAcked(): void {
+    // Losing this file only means sending again; the control plane ignores what it has.
+    const file = path.join(this.#directory, 'acked')
+    fs.writeFileSync(`${file}.new`, String(this.#acked), { mode: 0o600 })
+    fs.renameSync(`${file}.new`, file)
+  }
+}
+
+function syncDirectory(directory: string): void {
+  const fd = fs.openSync(directory, 'r')
+  try {
+    fs.fsyncSync(fd)
+  } finally {
+    fs.closeSync(fd)
+  }
+}
+
+function errorCode(error: unknown): string {
+  return error instanceof Error && 'code' in error ? String(error.code) : 'unknown error'
+}
+
+/** RFC 3339 UTC with microseconds. */
+export function timestamp(milliseconds: number): string {
+  const micros = Math.floor((milliseconds % 1) * 1000)
+  return `${new Date(milliseconds).toISOString().slice(0, -1)}${String(micros).padStart(3, '0')}Z`
+}

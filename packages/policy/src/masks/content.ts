@@ -1,0 +1,106 @@
+import type { Detector } from '../detectors/detector.js'
+import { Features } from '../detectors/features.js'
+import type { DetectorName } from '../detectors/names.js'
+import { detectorsNamed } from '../detectors/registry.js'
+import type { Mask, MaskMethod } from '../rule.js'
+import { strictest } from './methods.js'
+
+export interface ContentResult {
+  /** The masked text; the very same string when nothing was found. */
+  readonly text: string
+  /** Finds that were replaced. */
+  readonly count: number
+}
+
+interface Find {
+  readonly start: number
+  end: number
+  method: MaskMethod
+  /** Undefined once finds of different kinds were merged. */
+  kind: DetectorName | undefined
+}
+
+type Replace = (method: MaskMethod, value: string, kind: DetectorName | undefined) => string
+
+/** All content detectors of a session's masks, run together over one value. */
+export class ContentMasker {
+  readonly #enabled: readonly { readonly detector: Detector; readonly method: MaskMethod }[]
+  readonly #features = new Features()
+  /** One look for the literal beginnings of all detectors that have any. */
+  readonly #anchors: RegExp | undefined
+
+  constructor(
+    masks: readonly Mask[],
+    private readonly replace: Replace,
+  ) {
+    const methods = new Map<Detector, MaskMethod>()
+    for (const mask of masks) {
+      for (const name of mask.detect ?? []) {
+        for (const detector of detectorsNamed(name)) {
+          const method = mask.with === 'null' ? 'redact' : mask.with
+          methods.set(detector, strictest(methods.get(detector) ?? method, method))
+        }
+      }
+    }
+    this.#enabled = [...methods].map(([detector, method]) => ({ detector, method }))
+    const anchors = this.#enabled.flatMap(({ detector }) => detector.anchors ?? [])
+    this.#anchors = anchors.length === 0 ? undefined : new RegExp(anchors.map((anchor) => anchor.replace(/[$.*+?()[\]{}|\\^]/g, '\\$&')).join('|'))
+  }
+
+  get active(): boolean {
+    return this.#enabled.length > 0
+  }
+
+  /** False when no value inside these UTF-8 bytes can hold anything. Safe for a whole row or buffer at once. */
+  mayHold(bytes: Uint8Array, start: number, end: number): boolean {
+    if (this.#enabled.length === 0) return false
+    const features = this.#features.ofBytes(bytes, start, end)
+    return this.#enabled.some(({ detector }) => detector.possible(features))
+  }
+
+  mask(text: string): ContentResult {
+    const finds = this.#finds(text)
+    return finds.length === 0 ? { text, count: 0 } : this.#rewrite(text, finds)
+  }
+
+  #finds(text: string): Find[] {
+    const finds: Find[] = []
+    const features = this.#features.ofText(text)
+    let anchored: boolean | undefined
+    for (const { detector, method } of this.#enabled) {
+      if (!detector.possible(features)) continue
+      if (detector.anchors) {
+        anchored ??= this.#anchors?.test(text) ?? false
+        if (!anchored) continue
+      }
+      detector.find(text, (start, end) => finds.push({ start, end, method, kind: detector.name }))
+    }
+    return finds
+  }
+
+  /** Overlapping finds become one: its union, by the strictest method. Of different kinds, nothing partial is kept. */
+  #rewrite(text: string, finds: Find[]): ContentResult {
+    finds.sort((a, b) => a.start - b.start || b.end - a.end)
+    const merged: Find[] = []
+    for (const find of finds) {
+      const last = merged[merged.length - 1]
+      if (!last || find.start >= last.end) {
+        merged.push(find)
+        continue
+      }
+      last.end = Math.max(last.end, find.end)
+      last.method = strictest(last.method, find.method)
+      if (last.kind !== find.kind) {
+        last.kind = undefined
+        if (last.method === 'partial') last.method = 'redact'
+      }
+    }
+    let result = ''
+    let position = 0
+    for (const { start, end, method, kind } of merged) {
+      result += text.slice(position, start) + this.replace(method, text.slice(start, end), kind)
+      position = end
+    }
+    return { text: result + text.slice(position), count: merged.length }
+  }
+}

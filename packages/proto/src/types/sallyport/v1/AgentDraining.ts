@@ -1,0 +1,8 @@
+// Original file: proto/tunnel.proto
+
+
+export interface AgentDraining {
+}
+
+export interface AgentDraining__Output {
+}

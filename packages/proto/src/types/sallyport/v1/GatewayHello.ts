@@ -1,0 +1,12 @@
+// Original file: proto/control.proto
+
+
+export interface GatewayHello {
+  'version'?: (string);
+  'instanceId'?: (string);
+}
+
+export interface GatewayHello__Output {
+  'version': (string);
+  'instanceId': (string);
+}

@@ -1,0 +1,12 @@
+// Original file: proto/control.proto
+
+
+export interface KillSession {
+  'sessionId'?: (string);
+  'reason'?: (string);
+}
+
+export interface KillSession__Output {
+  'sessionId': (string);
+  'reason': (string);
+}

@@ -1,0 +1,10 @@
+// Original file: proto/tunnel.proto
+
+
+export interface LeaseRequest {
+  'sessionIds'?: (string)[];
+}
+
+export interface LeaseRequest__Output {
+  'sessionIds': (string)[];
+}

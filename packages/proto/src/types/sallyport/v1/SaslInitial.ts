@@ -1,0 +1,12 @@
+// Original file: proto/control.proto
+
+
+export interface SaslInitial {
+  'mechanism'?: (string);
+  'response'?: (Buffer | Uint8Array | string);
+}
+
+export interface SaslInitial__Output {
+  'mechanism': (string);
+  'response': (Buffer);
+}

@@ -1,0 +1,3 @@
+export { createLogger, type Logger, type LogOptions } from './logger.js'
+export { createMetrics, type Metrics } from './metrics.js'
+export { startOpsServer, type OpsServer, type OpsServerOptions, type Readiness } from './ops-server.js'

@@ -1,0 +1,5 @@
+export type { TunnelChannel } from './channel.js'
+export { FrameMux, type FrameMuxOptions, type FrameMuxStats, type FrameSink } from './frame-mux.js'
+export { StreamSink } from './stream-sink.js'
+export { tunnelErrors } from './errors.js'
+export { DEFAULT_WINDOW, MAX_BATCH, MAX_DATA_FRAME } from './limits.js'

@@ -1,0 +1,103 @@
+import { ProtocolError } from './errors.js'
+
+/** Reads the fields of one whole message; every read is checked against the message's end. */
+export class MessageCursor {
+  #position: number
+  constructor(
+    readonly buffer: Buffer,
+    /** Offset of the message's header. */
+    start: number,
+    readonly end: number,
+  ) {
+    this.#position = start + 5
+  }
+
+  get position(): number {
+    return this.#position
+  }
+
+  get remaining(): number {
+    return this.end - this.#position
+  }
+
+  byte(): number {
+    this.#need(1)
+    return this.buffer[this.#position++] ?? 0
+  }
+
+  int16(): number {
+    this.#need(2)
+    const value = this.buffer.readInt16BE(this.#position)
+    this.#position += 2
+    return value
+  }
+
+  uint16(): number {
+    this.#need(2)
+    const value = this.buffer.readUInt16BE(this.#position)
+    this.#position += 2
+    return value
+  }
+
+  int32(): number {
+    this.#need(4)
+    const value = this.buffer.readInt32BE(this.#position)
+    this.#position += 4
+    return value
+  }
+
+  uint32(): number {
+    this.#need(4)
+    const value = this.buffer.readUInt32BE(this.#position)
+    this.#position += 4
+    return value
+  }
+
+  /** A NUL-terminated string; must be valid UTF-8, because the analysis and the target must read the same text. */
+  cstring(): string {
+    const nul = this.buffer.indexOf(0, this.#position)
+    if (nul === -1 || nul >= this.end) throw new ProtocolError('invalid string in message')
+    const bytes = this.buffer.subarray(this.#position, nul)
+    this.#position = nul + 1
+    return decodeUtf8(bytes)
+  }
+
+  /** A view of so many bytes. */
+  bytes(length: number): Buffer {
+    this.#need(length)
+    const view = this.buffer.subarray(this.#position, this.#position + length)
+    this.#position += length
+    return view
+  }
+
+  skip(length: number): void {
+    this.#need(length)
+    this.#position += length
+  }
+
+  /** PostgreSQL's pq_getmsgend: bytes left over are an error. */
+  done(): void {
+    if (this.#position !== this.end) throw new ProtocolError('invalid message format')
+  }
+
+  #need(length: number): void {
+    if (length < 0 || this.end - this.#position < length) throw new ProtocolError('insufficient data left in message')
+  }
+}
+
+const strictUtf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
+
+export function decodeUtf8(bytes: Buffer): string {
+  // latin1Slice of pure ASCII is several times faster than a strict decoder, and most statements are ASCII.
+  if (bytes.length < 4096 && isAscii(bytes)) return bytes.latin1Slice(0, bytes.length)
+  try {
+    return strictUtf8.decode(bytes)
+  } catch {
+    throw new ProtocolError('invalid byte sequence for encoding "UTF8"', '22021')
+  }
+}
+
+function isAscii(bytes: Buffer): boolean {
+  for (let index = 0; index < bytes.length; index += 1) if ((bytes[index] ?? 0) > 0x7f) return false
+  return true
+}

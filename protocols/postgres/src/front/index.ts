@@ -1,0 +1,1 @@
+export { postgresFront } from './front.js'
