@@ -89,18 +89,22 @@ build() {
     return 0
   fi
   say 'Building ...'
-  mkdir -p .tools
   touch .tools/build-started
   tsc -b >&2 || fail 'the build failed; see above'
   touch -r .tools/build-started "$built"
 }
 
+# Two stacks started at the same moment must not build over each other. Where flock is missing (macOS), they may.
+mkdir -p "$root/.tools"
+if command -v flock >/dev/null 2>&1; then
+  exec 9>"$root/.tools/lock"
+  flock 9
+fi
 prepare_tools
 install_dependencies
-case "$task" in
-  lint) ;;
-  *) build ;;
-esac
+build
+# The process to come must not hold the lock for its life.
+exec 9>&-
 export SALLYPORT_ROOT="$root" SALLYPORT_CALLED_FROM="$called_from"
 
 case "$task" in
@@ -109,7 +113,7 @@ case "$task" in
   stack) exec node apps/dev/dist/main.js stack "$@" ;;
   test) exec node scripts/test.mjs "$@" ;;
   lint) exec node scripts/lint.mjs "$@" ;;
-  bench) exec node bench/main.mjs "$@" ;;
+  bench) exec node --experimental-strip-types --disable-warning=ExperimentalWarning bench/main.ts "$@" ;;
   cli)
     # The CLI of this checkout talks to the system that `npm start` runs, unless told otherwise.
     if [ -z "${SALLYPORT_URL:-}${SALLYPORT_CONFIG:-}" ] && [ -f "$root/.sallyport/cli.json" ]; then

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import path from 'node:path'
 import { Spool } from '@sallyport/kit'
-import { enrol, loadIdentity, type NodeIdentity } from '@sallyport/node-identity'
+import { enrol, loadIdentity, renewIfNeeded, type NodeIdentity } from '@sallyport/node-identity'
 import { createMetrics, startOpsServer, type Logger, type OpsServer } from '@sallyport/telemetry'
 import { ConfigError, type AgentConfig } from './config.js'
 import { RemoteApprovalDesk } from './control/approval-desk.js'
@@ -13,8 +13,10 @@ import { loadEngines } from './protocols.js'
 import { SessionManager } from './sessions/session-manager.js'
 import { version } from './version.js'
 
-/** Leases are asked for three times in their life. */
-const leaseEveryMilliseconds = 15_000
+/** How often it is looked at whether leases are to be renewed. */
+const leaseEveryMilliseconds = 500
+/** How often the certificate's age is looked at. */
+const renewEveryMilliseconds = 3_600_000
 
 /** Wires the rooms of the agent together; owns them until {@link stop}. */
 export class Agent {
@@ -30,7 +32,7 @@ export class Agent {
   ) {}
 
   static async start(config: AgentConfig, log: Logger): Promise<Agent> {
-    const identity = await identityOf(config, log)
+    let identity = await identityOf(config, log)
     const engines = await loadEngines()
     const spool = new Spool({ directory: path.join(config.dataDir, 'spool'), maxBytes: config.spoolMaxBytes })
     closeUnfinished(spool)
@@ -51,7 +53,7 @@ export class Agent {
       maxSessions: config.maxSessions,
     })
     const renewLeases = (): void => {
-      const sessionIds = sessions.ids()
+      const sessionIds = sessions.dueForRenewal()
       if (sessionIds.length > 0) link.send({ leaseRequest: { sessionIds } })
     }
     link.handle({
@@ -70,7 +72,7 @@ export class Agent {
       (address) =>
         new GatewayConnection({
           address,
-          credentials: identity.channelCredentials('gateway'),
+          credentials: () => identity.channelCredentials('gateway'),
           instanceId,
           version,
           protocols: [...engines.keys()],
@@ -86,6 +88,14 @@ export class Agent {
       setInterval(() => {
         uploader.urgent = sessions.strict
       }, 100),
+      setInterval(() => {
+        renewIfNeeded(identity, { endpoint: config.enrolEndpoint, peer: 'gateway' }).then(
+          (renewed) => {
+            identity = renewed
+          },
+          (error: unknown) => log.error({ error_name: error instanceof Error ? error.name : 'unknown' }, 'certificate could not be renewed'),
+        )
+      }, renewEveryMilliseconds),
     ]
     for (const timer of timers) timer.unref()
     for (const gateway of gateways) gateway.start()

@@ -8,6 +8,7 @@ import { registerCredentials } from './commands/credentials.js'
 import { registerExec } from './commands/exec.js'
 import { registerPolicy } from './commands/policy.js'
 import { registerSessions } from './commands/sessions.js'
+import { registerTargets } from './commands/targets.js'
 import { registerUsers } from './commands/users.js'
 import { CliError, exitCode } from './errors.js'
 import { visible } from './output/visible.js'
@@ -24,29 +25,33 @@ function program(): Command {
   const sallyport = new Command('sallyport')
     .description('Access for AI agents, CI jobs and engineers, decided command by command.')
     .version(version, '-V, --version')
-    .option('--url <url>', "the control plane's address")
-    .option('--api-token-file <file>', 'file with your API token')
-    .addOption(new Option('-o, --output <format>', 'how to print results').choices(['table', 'json', 'yaml']).default('table'))
     .addHelpText('after', exitCodes)
-    .configureHelp({ showGlobalOptions: true })
-    .enablePositionalOptions()
-    .exitOverride()
   registerExec(sallyport)
   registerApprovals(sallyport)
   registerSessions(sallyport)
   registerAudit(sallyport)
   registerPolicy(sallyport)
   registerApply(sallyport)
+  registerTargets(sallyport)
   registerCredentials(sallyport)
   registerAgents(sallyport)
   registerUsers(sallyport)
   sallyport.command('version').description('print the version').action(() => void process.stdout.write(`${version}\n`))
-  return inheritExit(sallyport)
+  return everywhere(sallyport)
 }
 
-/** Commander asks every command on its own whether it may end the process. */
-function inheritExit(command: Command): Command {
-  for (const child of command.commands) inheritExit(child.exitOverride())
+/**
+ * What holds for every command: global options may stand before or after its name (positional options, which keep the
+ * words after `--` for the child of `exec`, would otherwise allow them in front only), and none ends the process itself.
+ */
+function everywhere(command: Command): Command {
+  command
+    .option('--url <url>', "the control plane's address")
+    .option('--api-token-file <file>', 'file with your API token')
+    .addOption(new Option('-o, --output <format>', 'how to print results (default: table)').choices(['table', 'json', 'yaml']))
+    .enablePositionalOptions()
+    .exitOverride()
+  for (const child of command.commands) everywhere(child)
   return command
 }
 

@@ -1,10 +1,9 @@
-import { mkdtempSync, realpathSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { dirname, join, resolve } from 'node:path'
+import { dirname, resolve } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { readArguments, usage, type RunnerArguments } from './arguments.js'
 import { Resources } from './process/resources.js'
+import { persistentDirectory, temporaryDirectory } from './stack/data-directory.js'
 import { describeStack } from './stack/description.js'
 import { defaultPorts, freePorts, shiftPorts, type StackOptions } from './stack/options.js'
 import { startStack, type Stack } from './stack/stack.js'
@@ -55,10 +54,10 @@ function stackOptions(given: RunnerArguments): StackOptions {
     ...(given.policyFile === undefined ? {} : { policyFile: given.policyFile }),
   }
   if (given.command === 'start') {
-    const dataDirectory = given.dataDirectory ?? join(root, '.sallyport')
+    const dataDirectory = given.dataDirectory ?? persistentDirectory(root, shared.say)
     return { ...shared, dataDirectory, temporary: false, ports: shiftPorts(defaultPorts, given.portOffset) }
   }
-  const dataDirectory = given.dataDirectory ?? mkdtempSync(join(realpathSync(tmpdir()), 'sallyport-'))
+  const dataDirectory = given.dataDirectory ?? temporaryDirectory()
   // A directory that somebody named is theirs: only our own is removed.
   return { ...shared, dataDirectory, temporary: given.dataDirectory === undefined, ports: freePorts }
 }

@@ -1,7 +1,7 @@
 import { credentials, Metadata, status, type ChannelCredentials, type ServiceError } from '@grpc/grpc-js'
 import { EnrolmentClient, type EnrolReplyReceived, type EnrolmentStub } from '@sallyport/proto'
 import { IdentityError } from './errors.js'
-import { NodeIdentity } from './identity.js'
+import { linkChannelOptions, NodeIdentity } from './identity.js'
 import { certificateRequest, loadOrMakeKey } from './keys.js'
 import type { NodeKind } from './names.js'
 import { enrolmentProof, parseEnrolmentToken } from './token.js'
@@ -101,7 +101,7 @@ type Call = (
 ) => void
 
 async function ask(endpoint: string, channel: ChannelCredentials, timeoutMilliseconds = 30_000, call: Call): Promise<EnrolReplyReceived> {
-  const client = new EnrolmentClient(endpoint, channel, { 'grpc.use_local_subchannel_pool': 1 })
+  const client = new EnrolmentClient(endpoint, channel, linkChannelOptions)
   try {
     return await new Promise((resolve, reject) => {
       const deadline = new Date(Date.now() + timeoutMilliseconds)

@@ -193,3 +193,21 @@ function isStored(json: unknown): json is StoredIdentity {
     Array.isArray(json.hostnames)
   )
 }
+
+/**
+ * Channel options for every link between our processes. The name override keeps IP addresses out of SNI (RFC 6066
+ * forbids them; roles are checked, not host names). Keep-alive finds a partner that vanished within 15 s. The window
+ * lets one stream fill a long fat network: HTTP/2's 64 KiB default would cap all sessions together at 64 KiB per
+ * round trip.
+ */
+export const linkChannelOptions = {
+  'grpc.ssl_target_name_override': 'sallyport.internal',
+  'grpc.keepalive_time_ms': 10_000,
+  'grpc.keepalive_timeout_ms': 5_000,
+  'grpc.keepalive_permit_without_calls': 1,
+  'grpc.max_receive_message_length': 4 * 1024 * 1024,
+  'grpc.max_send_message_length': 4 * 1024 * 1024,
+  'grpc-node.flow_control_window': 2 * 1024 * 1024,
+  'grpc.use_local_subchannel_pool': 1,
+  'grpc.enable_retries': 0,
+} as const

@@ -41,7 +41,7 @@ export function keyPem(key: KeyObject): string {
 
 /** DER of the SubjectPublicKeyInfo, by which keys are compared. */
 export function spki(key: KeyObject): Buffer {
-  return createPublicKey(key.type === 'private' ? keyPem(key) : key).export({ type: 'spki', format: 'der' })
+  return (key.type === 'private' ? createPublicKey(key) : key).export({ type: 'spki', format: 'der' })
 }
 
 /** A PKCS#10 request (DER) for our key; gateways ask for their host names, which clients verify. */

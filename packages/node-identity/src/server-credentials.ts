@@ -59,7 +59,8 @@ class Provider implements CertificateProvider {
 
   addIdentityCertificateListener(listener: IdentityListener): void {
     this.#identityListeners.add(listener)
-    this.#tellIdentity(listener)
+    // A turn later: grpc-js registers here before it has anybody to pass the certificate on to.
+    queueMicrotask(() => this.#tellIdentity(listener))
   }
 
   removeIdentityCertificateListener(listener: IdentityListener): void {

@@ -48,7 +48,8 @@ export class ResourcePattern {
     this.#kind = name.kind
     // The empty segment before a leading slash is part of an absolute path.
     name.segments.forEach((segment, index) => {
-      if (segment.text === '' && !segment.quoted && !(this.#path && index === 0)) throw new PatternError(`the pattern ${text} has an empty segment`)
+      if (segment.text === '' && !segment.quoted && !(this.#path && index === 0))
+        throw new PatternError(`the pattern ${text} has an empty segment`)
     })
     this.#globs = name.segments.map((segment) => new Glob(segment.text, segment.quoted))
     this.#universal = text === '*'
@@ -75,7 +76,9 @@ export class ResourcePattern {
     const unknown = (segment: Segment): boolean => segment.text === '*' && !segment.quoted
     if (!name.segments.some(unknown)) return this.#covers(source)
     if (name.kind !== this.#kind) return false
-    return name.segments.every((segment, index) => unknown(segment) || this.#tailFrom(index) || this.#globs[index]?.test(segment.text) === true)
+    return name.segments.every(
+      (segment, index) => unknown(segment) || this.#tailFrom(index) || this.#globs[index]?.test(segment.text) === true,
+    )
   }
 
   #covers(resource: string): boolean {

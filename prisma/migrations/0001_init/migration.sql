@@ -56,6 +56,7 @@ CREATE TABLE "node" (
     "instance_id" TEXT,
     "instance_lease_at" TIMESTAMPTZ(6),
     "version" TEXT,
+    "renew_time" BIGINT,
     "acked_seq" BIGINT NOT NULL DEFAULT 0,
 
     CONSTRAINT "node_pkey" PRIMARY KEY ("id")

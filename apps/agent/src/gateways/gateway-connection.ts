@@ -12,7 +12,8 @@ const maxMessageBytes = 4 * 1024 * 1024
 
 export interface GatewayConnectionOptions {
   readonly address: string
-  readonly credentials: ChannelCredentials
+  /** Asked for at every dial: the certificate may have been renewed. */
+  readonly credentials: () => ChannelCredentials
   readonly instanceId: string
   readonly version: string
   readonly protocols: readonly string[]
@@ -40,7 +41,7 @@ export class GatewayConnection {
 
   start(): void {
     if (this.#stopped) return
-    const client = new TunnelClient(this.#o.address, this.#o.credentials, {
+    const client = new TunnelClient(this.#o.address, this.#o.credentials(), {
       'grpc.max_receive_message_length': maxMessageBytes,
       'grpc.keepalive_time_ms': 10_000,
       'grpc.keepalive_timeout_ms': 5_000,

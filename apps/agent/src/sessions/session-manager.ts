@@ -45,6 +45,9 @@ interface LiveSession {
   readonly controller: AbortController
   readonly strict: boolean
   lease: number
+  /** Length of a lease, and when a new one was last asked for; seconds. */
+  readonly leaseLength: number
+  askedAt: number
   /** End of the session's life. */
   exp: number
 }
@@ -77,8 +80,16 @@ export class SessionManager {
     return false
   }
 
-  ids(): string[] {
-    return [...this.#live.keys()]
+  /** Sessions whose lease is to be renewed now: from a third of it on, again after each sixth. */
+  dueForRenewal(): string[] {
+    const now = this.#now()
+    const due: string[] = []
+    for (const [sid, session] of this.#live) {
+      if (session.lease - now > (session.leaseLength * 2) / 3 || now - session.askedAt < session.leaseLength / 6) continue
+      session.askedAt = now
+      due.push(sid)
+    }
+    return due
   }
 
   /** Serves a channel to its end. Never rejects. */
@@ -128,7 +139,7 @@ export class SessionManager {
       ...(maskKey ? { maskKey } : {}),
     })
     this.#o.spool.append({ kind: 'session.start', session: sid, parameters: shownParameters(opened.parameters) })
-    this.#live.set(sid, { guard, controller, lease, exp, strict: terms.audit === 'strict' })
+    this.#live.set(sid, { guard, controller, lease, leaseLength: lease - grant.payload.iat, askedAt: 0, exp, strict: terms.audit === 'strict' })
     let end: SessionEnd
     try {
       end = await registered.engine.serve({

@@ -49,6 +49,13 @@ export class AccessService {
     return { user: person.name, roles: person.roles, groups: person.groups, tokenId: row.id }
   }
 
+  /** Whether a caller who authenticated earlier still would: for connections that stay open. */
+  async isStillValid(principal: Principal): Promise<boolean> {
+    const row = await this.tokens.find(principal.tokenId)
+    if (!row || row.revokedAt || (row.expiresAt && row.expiresAt.getTime() <= Date.now())) return false
+    return (await this.directory.find(principal.user))?.disabled === false
+  }
+
   /**
    * Mints a token for a user.
    * @throws {Problem} 404 when there is no such user

@@ -14,6 +14,16 @@ export interface ApprovalFilter {
   readonly visibleTo?: { readonly user: string; readonly groups: readonly string[] } | undefined
 }
 
+/** A pending approval to be stored. Undefined parameters or facts: there are none. */
+export interface NewApproval extends Pick<Approval, 'id' | 'sessionId' | 'agentId' | 'command' | 'digest' | 'text' | 'createdAt' | 'expiresAt'> {
+  readonly parameters: unknown
+  readonly effects: unknown
+  readonly facts: unknown
+  readonly requirements: unknown
+}
+
+const json = (value: unknown): Prisma.InputJsonValue => JSON.parse(JSON.stringify(value))
+
 @Injectable()
 export class ApprovalsRepository {
   constructor(private readonly prisma: PrismaService) {}
@@ -76,8 +86,16 @@ export class ApprovalsRepository {
     return rows.length === 1
   }
 
-  create(tx: Transaction, data: Prisma.ApprovalUncheckedCreateInput): Promise<Approval> {
-    return tx.approval.create({ data })
+  async create(tx: Transaction, { parameters, effects, facts, requirements, ...rest }: NewApproval): Promise<void> {
+    const data = {
+      ...rest,
+      parameters: parameters === undefined ? Prisma.DbNull : json(parameters),
+      effects: json(effects),
+      facts: facts === undefined ? Prisma.DbNull : json(facts),
+      requirements: json(requirements),
+      state: 'pending',
+    }
+    await tx.approval.create({ data })
   }
 
   async addVote(tx: Transaction, data: Prisma.VoteUncheckedCreateInput): Promise<void> {

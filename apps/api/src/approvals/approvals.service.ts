@@ -2,7 +2,7 @@ import { commandDigest, type Command } from '@sallyport/kit'
 import { Injectable, Logger } from '@nestjs/common'
 import { v7 as uuid } from 'uuid'
 import { EventsService } from '../audit/events.service.js'
-import { Prisma, type Session } from '../generated/prisma/client.js'
+import type { Session } from '../generated/prisma/client.js'
 import { effectOf } from './approval-item.js'
 import { ApprovalOutbox } from './approval-outbox.js'
 import { commandSchema, holdSchema, type HeldCommand, type HeldFor } from './approvals.dto.js'
@@ -109,11 +109,10 @@ export class ApprovalsService {
         command: asked.commandId,
         digest: asked.digest,
         text: command.text,
-        parameters: command.parameters ?? Prisma.DbNull,
-        effects: json(command.effects),
-        facts: command.facts === undefined ? Prisma.DbNull : json(command.facts),
-        requirements: json(hold.requirements),
-        state: 'pending',
+        parameters: command.parameters,
+        effects: command.effects,
+        facts: command.facts,
+        requirements: hold.requirements,
         createdAt,
         expiresAt,
       })
@@ -165,5 +164,3 @@ function tryJson(text: string): unknown {
 }
 
 const isUuid = (text: string): boolean => /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(text)
-
-const json = (value: unknown): Prisma.InputJsonValue => JSON.parse(JSON.stringify(value))

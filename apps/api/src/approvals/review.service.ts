@@ -1,5 +1,6 @@
 import { Injectable, type MessageEvent } from '@nestjs/common'
 import { concatMap, filter, from, interval, map, merge, startWith, takeWhile, type Observable } from 'rxjs'
+import { AccessService } from '../access/access.service.js'
 import { DirectoryService } from '../access/directory.service.js'
 import type { Principal } from '../access/principal.js'
 import { notFound } from '../problem/problem.js'
@@ -9,12 +10,15 @@ import type { ApprovalItem, ListQuery } from './approvals.dto.js'
 import { ApprovalsRepository } from './approvals.repository.js'
 
 const heartbeatMs = 15_000
+/** An event without data keeps the connection alive, and no client's handler is called for it (HTML, 9.2.6). */
+const noData = ''
 
 /** What people see of approvals. A command's text may be confidential: it is shown to who is asked, who asked, and who oversees. */
 @Injectable()
 export class ReviewService {
   constructor(
     private readonly repository: ApprovalsRepository,
+    private readonly access: AccessService,
     private readonly directory: DirectoryService,
     private readonly outbox: ApprovalOutbox,
   ) {}
@@ -51,7 +55,7 @@ export class ReviewService {
     return approvalItem(approval, session)
   }
 
-  /** Changes that the user may see, with heartbeats; ends when the user is disabled or gone. */
+  /** Changes that the user may see, with heartbeats; ends when the token or the user no longer counts. */
   stream(user: Principal): Observable<MessageEvent> {
     const changes = this.outbox.changes.pipe(
       concatMap((change) => from(this.#sees(change.id, user)).pipe(map((sees) => ({ change, sees })))),
@@ -60,8 +64,8 @@ export class ReviewService {
     )
     const heartbeats = interval(heartbeatMs).pipe(
       startWith(0),
-      concatMap(() => from(this.#isActive(user.user))),
-      map((active): MessageEvent => ({ type: active ? 'heartbeat' : 'end', data: { time: new Date().toISOString() } })),
+      concatMap(() => from(this.access.isStillValid(user).catch(() => false))),
+      map((active): MessageEvent => ({ type: active ? 'heartbeat' : 'end', data: noData })),
     )
     return merge(changes, heartbeats).pipe(takeWhile((event) => event.type !== 'end', true))
   }
@@ -75,10 +79,6 @@ export class ReviewService {
     } catch {
       return false
     }
-  }
-
-  async #isActive(user: string): Promise<boolean> {
-    return (await this.directory.find(user))?.disabled === false
   }
 }
 

@@ -4,6 +4,7 @@ import { AuditController } from './audit.controller.js'
 import { AuditRepository } from './audit.repository.js'
 import { ChainWriter } from './chain-writer.js'
 import { EventsService } from './events.service.js'
+import { SearchRepository } from './search.repository.js'
 import { SearchService } from './search.service.js'
 import { VerifyService } from './verify.service.js'
 
@@ -11,7 +12,7 @@ import { VerifyService } from './verify.service.js'
 @Module({
   imports: [DatabaseModule],
   controllers: [AuditController],
-  providers: [AuditRepository, ChainWriter, EventsService, SearchService, VerifyService],
+  providers: [AuditRepository, ChainWriter, EventsService, SearchRepository, SearchService, VerifyService],
   exports: [EventsService, SearchService],
 })
 export class AuditModule {}

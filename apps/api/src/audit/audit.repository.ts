@@ -41,7 +41,8 @@ export interface EventRow {
 
 export type Transaction = Prisma.TransactionClient
 
-const selectRow = Prisma.sql`
+/** Columns of {@link EventRow}, for whoever adds the conditions. */
+export const selectRow = Prisma.sql`
   SELECT "position", id::text AS id,
     to_char("time" AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS "time",
     to_char(received_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS "receivedAt",
@@ -122,6 +123,8 @@ export class AuditRepository {
 
   /** Closes sessions in the same transaction that stores their end. What a kill has written already stays. */
   async endSessions(tx: Transaction, ended: readonly SessionEnded[]): Promise<void> {
+    // In order of id, so that two replicas can't wait for each other.
+    await tx.$queryRaw`SELECT 1 FROM session WHERE id = ANY(${ended.map((end) => end.session)}::uuid[]) ORDER BY id FOR UPDATE`
     await tx.$executeRaw`
       UPDATE session SET commands = greatest(session.commands, r.commands), ended_at = coalesce(session.ended_at, r."time"),
         end_reason = coalesce(session.end_reason, r.reason)
@@ -144,18 +147,6 @@ export class AuditRepository {
   /** Rows in order of position, at most `limit`. */
   page(after: bigint, limit: number): Promise<EventRow[]> {
     return this.prisma.$queryRaw<EventRow[]>`${selectRow} WHERE "position" > ${after} ORDER BY "position" LIMIT ${limit}`
-  }
-
-  /**
-   * Rows that match. Bounded by a statement timeout, because `text` is a scan.
-   * @throws Prisma's error with code P2010 and meta 57014 on timeout
-   */
-  search(where: Prisma.Sql, order: 'asc' | 'desc', limit: number, timeoutMs: number): Promise<EventRow[]> {
-    return this.transaction(async (tx) => {
-      await tx.$executeRaw`SELECT set_config('statement_timeout', ${String(timeoutMs)}, true)`
-      return tx.$queryRaw<EventRow[]>`
-        ${selectRow} WHERE ${where} ORDER BY "position" ${order === 'asc' ? Prisma.sql`ASC` : Prisma.sql`DESC`} LIMIT ${limit}`
-    })
   }
 
   /** The head row, each node's acknowledged seq and each source's last seq, in one snapshot. */

@@ -1,5 +1,4 @@
 import { createHash } from 'node:crypto'
-import { z } from 'zod'
 
 /** Head of an empty chain. */
 export const genesis: Buffer = Buffer.alloc(32)
@@ -55,58 +54,68 @@ export function normaliseTime(text: string): string | undefined {
   return `${seconds}.${(match?.[2] ?? '').padEnd(6, '0')}Z`
 }
 
-const bodySchema = z.object({
-  v: z.literal(1),
-  id: z.uuid(),
-  source: z.string(),
-  seq: z.number().int().optional(),
-  received_at: z.string(),
-  kind: z.string(),
-  session: z.string().optional(),
-  who: z.string().optional(),
-  target: z.string().optional(),
-  event: z.looseObject({
-    time: z.unknown().optional(),
-    command: z.unknown().optional(),
-    effects: z.array(z.object({ action: z.string(), resource: z.string() })).optional().catch(undefined),
-    decision: z.object({ verdict: z.string(), rule: z.string() }).optional().catch(undefined),
-    verdict: z.string().optional().catch(undefined),
-  }),
-})
+type Fields = Readonly<Record<string, unknown>>
+
+const isFields = (value: unknown): value is Fields => typeof value === 'object' && value !== null && !Array.isArray(value)
+const fieldsOf = (value: unknown): Fields | undefined => (isFields(value) ? value : undefined)
+
+const textOf = (value: unknown): string | undefined => (typeof value === 'string' ? value : undefined)
+
+function need(wrapper: Fields, name: string): string {
+  const value = textOf(wrapper[name])
+  if (value === undefined) throw new Error(`the body has no ${name}`)
+  return value
+}
 
 /** Index entries have a size limit in PostgreSQL, jsonb takes neither NUL nor half a surrogate pair. */
 function indexable(text: string): string {
-  return text.replaceAll('\u0000', '\ufffd').toWellFormed().slice(0, 256).toWellFormed()
+  const short = text.length > 256 ? text.slice(0, 256) : text
+  return (short.includes('\u0000') ? short.replaceAll('\u0000', '\ufffd') : short).toWellFormed()
 }
 
-const distinct = (values: readonly string[]): string[] => [...new Set(values.filter((v) => v !== '').map(indexable))].slice(0, 256)
+/** Distinct actions or objects of one event that searches find. */
+const maxIndexed = 256
 
 /**
- * Derives the searchable columns from a body.
+ * Derives the searchable columns from a body. Written out by hand: this runs for every event.
  * @throws when the body isn't one that this module makes
  */
 export function deriveColumns(body: string): EventColumns {
-  const wrapper = bodySchema.parse(JSON.parse(body))
-  const event = wrapper.event
-  const receivedAt = normaliseTime(wrapper.received_at)
+  const wrapper = fieldsOf(JSON.parse(body))
+  const event = fieldsOf(wrapper?.['event'])
+  if (wrapper?.['v'] !== 1 || !event) throw new Error('the body has not the form of an event')
+  const receivedAt = normaliseTime(need(wrapper, 'received_at'))
   if (receivedAt === undefined) throw new Error('received_at is not a time')
-  const own = typeof event.time === 'string' && wrapper.kind !== 'alert' ? normaliseTime(event.time) : undefined
-  const effects = event.effects ?? []
-  const command = event.command
+  const kind = need(wrapper, 'kind')
+  const seq = wrapper['seq']
+  const command = event['command']
+  const decision = fieldsOf(event['decision'])
   return {
-    id: wrapper.id,
-    time: own ?? receivedAt,
+    id: need(wrapper, 'id'),
+    time: (kind === 'alert' ? undefined : normaliseTime(textOf(event['time']) ?? '')) ?? receivedAt,
     receivedAt,
-    source: wrapper.source,
-    sourceSeq: wrapper.seq === undefined ? null : BigInt(wrapper.seq),
-    kind: wrapper.kind,
-    sessionId: wrapper.session ?? null,
+    source: need(wrapper, 'source'),
+    sourceSeq: typeof seq === 'number' ? BigInt(seq) : null,
+    kind,
+    sessionId: textOf(wrapper['session']) ?? null,
     command: typeof command === 'number' && Number.isInteger(command) && command >= 0 && command <= 0x7fffffff ? command : null,
-    identity: wrapper.who === undefined ? null : indexable(wrapper.who),
-    target: wrapper.target === undefined ? null : indexable(wrapper.target),
-    actions: distinct(effects.map((e) => e.action)),
-    objects: distinct(effects.map((e) => e.resource)),
-    decision: event.decision === undefined ? (event.verdict === undefined ? null : indexable(event.verdict)) : indexable(event.decision.verdict),
-    rule: event.decision === undefined ? null : indexable(event.decision.rule),
+    identity: column(wrapper['who']),
+    target: column(wrapper['target']),
+    actions: effectFields(event['effects'], 'action'),
+    objects: effectFields(event['effects'], 'resource'),
+    decision: column(decision ? decision['verdict'] : event['verdict']),
+    rule: column(decision?.['rule']),
   }
+}
+
+const column = (value: unknown): string | null => (typeof value === 'string' ? indexable(value) : null)
+
+function effectFields(effects: unknown, name: 'action' | 'resource'): string[] {
+  if (!Array.isArray(effects)) return []
+  const found = new Set<string>()
+  for (const effect of effects) {
+    const value = textOf(fieldsOf(effect)?.[name])
+    if (value !== undefined && value !== '' && found.size < maxIndexed) found.add(indexable(value))
+  }
+  return [...found]
 }

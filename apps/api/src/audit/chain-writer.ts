@@ -101,34 +101,36 @@ export class ChainWriter {
     await this.#write(tx, [{ events }])
   }
 
+  /** The head is locked last, after the rows of nodes and sessions: whoever appends within a transaction keeps that order, too. */
   async #write(tx: Transaction, jobs: readonly ChainJob[]): Promise<ChainResult[]> {
-    const head = await this.repository.lockHead(tx)
     const nodes = [...new Set(jobs.flatMap((job) => (job.spool ? [job.spool.node] : [])))]
     const before = nodes.length === 0 ? new Map<string, bigint>() : await this.repository.lockAcked(tx, nodes)
     const acked = new Map(before)
+    const work = jobs.map((job) => ({ job, fresh: freshEvents(job, acked) }))
+    const ended = work.flatMap(({ fresh }) => endsIn(fresh))
+    if (ended.length > 0) await this.repository.endSessions(tx, ended)
+    await this.#append(tx, work.flatMap(({ fresh }) => fresh))
+    for (const [node, seq] of acked) if (seq !== before.get(node)) await this.repository.setAcked(tx, node, seq)
+    return work.map(({ job, fresh }) => ({ acked: job.spool ? (acked.get(job.spool.node) ?? 0n) : 0n, ended: endsIn(fresh) }))
+  }
+
+  async #append(tx: Transaction, events: readonly PreparedRecord[]): Promise<void> {
+    if (events.length === 0) return
+    let end: ChainHead = await this.repository.lockHead(tx)
     const chained: ChainedEvent[] = []
-    const results: ChainResult[] = []
-    let end: ChainHead = head
-    for (const job of jobs) {
-      const fresh = freshEvents(job, acked)
-      for (const event of fresh) {
-        const position = end.position + 1n
-        const prevHash = Buffer.from(end.hash)
-        const hash = chainHash(prevHash, position, event.body)
-        chained.push({ columns: event.columns, body: event.body, position, prevHash, hash })
-        end = { position, hash }
-      }
-      results.push({ acked: job.spool ? (acked.get(job.spool.node) ?? 0n) : 0n, ended: fresh.flatMap((event) => (event.ended ? [event.ended] : [])) })
+    for (const { columns, body } of events) {
+      const position = end.position + 1n
+      const prevHash = Buffer.from(end.hash)
+      const hash = chainHash(prevHash, position, body)
+      chained.push({ columns, body, position, prevHash, hash })
+      end = { position, hash }
     }
-    if (chained.length === 0) return results
     await this.repository.insert(tx, chained)
     await this.repository.setHead(tx, end)
-    for (const [node, seq] of acked) if (seq !== before.get(node)) await this.repository.setAcked(tx, node, seq)
-    const ended = results.flatMap((result) => result.ended)
-    if (ended.length > 0) await this.repository.endSessions(tx, ended)
-    return results
   }
 }
+
+const endsIn = (events: readonly PreparedRecord[]): SessionEnded[] => events.flatMap((event) => (event.ended ? [event.ended] : []))
 
 /** What of a job isn't durable yet; moves `acked` on. A duplicate is skipped, a gap or an unknown node stores nothing. */
 function freshEvents(job: ChainJob, acked: Map<string, bigint>): readonly PreparedRecord[] {

@@ -72,7 +72,7 @@ export class EventsService {
       await this.modules.get(SessionsService, { strict: false }).markEnded(ended.session, ended.reason, ended.commands)
     } catch (error) {
       // The row was closed in the ingest transaction; this is about what sessions keeps in memory.
-      this.#log.warn({ message: 'session end was not taken over', session_id: ended.session, error: String(error) })
+      this.#log.warn({ message: 'session end was not taken over', session_id: ended.session, error: error instanceof Error ? error.name : '' })
     }
     await this.#tellEnded(ended.session, ended.reason)
   }
@@ -82,7 +82,7 @@ export class EventsService {
       try {
         await listener(session, reason)
       } catch (error) {
-        this.#log.warn({ message: 'a listener for session ends failed', session_id: session, error: String(error) })
+        this.#log.warn({ message: 'a listener for session ends failed', session_id: session, error: error instanceof Error ? error.name : '' })
       }
     }
   }

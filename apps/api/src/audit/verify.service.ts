@@ -27,6 +27,7 @@ export class VerifyService implements OnApplicationBootstrap, OnApplicationShutd
   readonly #log = new Logger(VerifyService.name)
   #timer: NodeJS.Timeout | undefined
   #lastCheckpoint = 0n
+  #running: Promise<Verification> | undefined
 
   constructor(
     private readonly repository: AuditRepository,
@@ -35,7 +36,7 @@ export class VerifyService implements OnApplicationBootstrap, OnApplicationShutd
 
   onApplicationBootstrap(): void {
     this.#timer = setInterval(() => {
-      this.checkpoint().catch((error: unknown) => this.#log.warn({ message: 'checkpoint failed', error: String(error) }))
+      this.checkpoint().catch((error: unknown) => this.#log.warn({ message: 'checkpoint failed', error: error instanceof Error ? error.name : '' }))
     }, checkpointEveryMs)
     this.#timer.unref()
   }
@@ -55,10 +56,16 @@ export class VerifyService implements OnApplicationBootstrap, OnApplicationShutd
     this.#lastCheckpoint = head.position
   }
 
-  /** Reads the whole chain in order. Bounded memory; takes about as long as reading the table. */
-  async verify(): Promise<Verification> {
+  /** Reads the whole chain in order. Bounded memory; takes about as long as reading the table. Callers at the same time share one run. */
+  verify(): Promise<Verification> {
+    this.#running ??= this.#verify().finally(() => (this.#running = undefined))
+    return this.#running
+  }
+
+  async #verify(): Promise<Verification> {
     const ends = await this.repository.ends()
     const checkpoints = new Map((await this.repository.checkpoints()).map((c) => [c.position, c]))
+    const keys = await this.#keys()
     const verifier = new ChainVerifier()
     const report = (bad?: BadRecord): Verification => ({
       ok: bad === undefined,
@@ -72,7 +79,7 @@ export class VerifyService implements OnApplicationBootstrap, OnApplicationShutd
         const bad = verifier.check(row)
         if (bad) return report(await this.#explain(bad, row))
         const checkpoint = checkpoints.get(row.position)
-        if (checkpoint && !(await this.#agrees(checkpoint, row.hash))) {
+        if (checkpoint && !(await agrees(checkpoint, row.hash, keys))) {
           return report({ position: String(row.position), problem: 'changed: the signed checkpoint of this position has another hash; the chain was rewritten' })
         }
         if (row.position === ends.head?.position && Buffer.compare(row.hash, ends.head.hash) !== 0) {
@@ -92,21 +99,28 @@ export class VerifyService implements OnApplicationBootstrap, OnApplicationShutd
     return { ...bad, problem: `${bad.problem}; the record it does continue stands at ${predecessor}` }
   }
 
-  async #agrees(checkpoint: { position: bigint; hash: Uint8Array; jws: string }, hash: Uint8Array): Promise<boolean> {
-    if (Buffer.compare(checkpoint.hash, hash) !== 0) return false
-    const keys = this.modules.get(KeysService, { strict: false })
-    const bundle = bundleSchema.parse(JSON.parse((await keys.trustBundle()).json))
-    for (const jwk of bundle.keys) {
-      try {
-        const { payload, protectedHeader } = await compactVerify(checkpoint.jws, await importJWK(jwk, 'EdDSA'), { algorithms: ['EdDSA', 'Ed25519'] })
-        const claims = checkpointSchema.parse(JSON.parse(Buffer.from(payload).toString('utf8')))
-        return protectedHeader.typ === checkpointType && claims.position === String(checkpoint.position) && claims.hash === Buffer.from(hash).toString('hex')
-      } catch {
-        continue
-      }
-    }
-    return false
+  /** The control plane's public keys. */
+  async #keys(): Promise<VerifyKey[]> {
+    const { json } = await this.modules.get(KeysService, { strict: false }).trustBundle()
+    return Promise.all(bundleSchema.parse(JSON.parse(json)).keys.map((jwk) => importJWK(jwk, 'EdDSA')))
   }
+}
+
+type VerifyKey = Awaited<ReturnType<typeof importJWK>>
+
+/** Whether a checkpoint is signed by one of the keys and names this hash. */
+async function agrees(checkpoint: { position: bigint; hash: Uint8Array; jws: string }, hash: Uint8Array, keys: readonly VerifyKey[]): Promise<boolean> {
+  if (Buffer.compare(checkpoint.hash, hash) !== 0) return false
+  for (const key of keys) {
+    try {
+      const { payload, protectedHeader } = await compactVerify(checkpoint.jws, key, { algorithms: ['EdDSA', 'Ed25519'] })
+      const claims = checkpointSchema.parse(JSON.parse(Buffer.from(payload).toString('utf8')))
+      return protectedHeader.typ === checkpointType && claims.position === String(checkpoint.position) && claims.hash === Buffer.from(hash).toString('hex')
+    } catch {
+      continue
+    }
+  }
+  return false
 }
 
 /** Records cut off at the end leave a chain that verifies: the head row, the checkpoints and the agents' counters remember them. */

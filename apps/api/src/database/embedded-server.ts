@@ -96,7 +96,9 @@ async function initialise(initdb: string, data: string, passwordFile: string, ac
 
 /** A live postmaster on this data directory, by its own lock file. */
 function runningServer(data: string): { pid: number; port: number } | undefined {
-  const lines = readFileSync(join(data, 'postmaster.pid'), { encoding: 'utf8', flag: 'a+' }).split('\n')
+  const lockFile = join(data, 'postmaster.pid')
+  if (!existsSync(lockFile)) return undefined
+  const lines = readFileSync(lockFile, 'utf8').split('\n')
   const pid = Number(lines[0])
   const port = Number(lines[3])
   if (!Number.isInteger(pid) || pid <= 0 || !Number.isInteger(port) || port <= 0 || lines[7]?.trim() !== 'ready') return undefined

@@ -106,10 +106,6 @@ function testsFailed(tests: readonly TestResult[]): Problem {
   const failed = tests.filter((test) => !test.ok)
   return new Problem(422, 'POLICY_TESTS_FAILED', `Nothing was applied: ${failed.length} of ${tests.length} policy tests failed.`, {
     hint: 'See tests[]: change the policy, or what the test expects.',
-    errors: failed.slice(0, 200).map((test) => ({
-      path: `Policy/${test.policy}`,
-      message: `tests[${test.index}]: expected ${test.expected}, got ${test.actual} for ${JSON.stringify(test.run.slice(0, 200))} as ${test.as}: ${test.reason}`,
-    })),
     extra: { tests },
   })
 }

@@ -18,13 +18,17 @@ export interface Snapshot {
   readonly version: string
 }
 
+const refreshRetryMs = 1000
+
 /** Reads documents, from memory. Every replica reloads when any of them applies. */
 @Injectable()
 export class DocumentsService implements OnModuleInit {
   readonly #log = new Logger(DocumentsService.name)
   readonly #listeners = new Set<() => Promise<void>>()
   #snapshot: Snapshot | undefined
-  #loading: Promise<Snapshot> | undefined
+  /** Loads happen one after the other, so that the one that read last wins. */
+  #queue: Promise<unknown> = Promise.resolve()
+  #refreshTimer: NodeJS.Timeout | undefined
 
   constructor(
     private readonly repository: DocumentsRepository,
@@ -33,8 +37,6 @@ export class DocumentsService implements OnModuleInit {
   ) {
     const reload = (): void => {
       this.reload().catch((error: unknown) => {
-        // What we have may allow what was just forbidden; without it nothing is decided until a reload succeeds.
-        this.#snapshot = undefined
         this.#log.error({ message: 'documents could not be reloaded', error: error instanceof Error ? error.name : '' })
       })
     }
@@ -60,9 +62,7 @@ export class DocumentsService implements OnModuleInit {
 
   /** @throws when a stored document can't be read: fail closed rather than leave a policy out */
   async snapshot(): Promise<Snapshot> {
-    if (this.#snapshot) return this.#snapshot
-    this.#loading ??= this.#load().finally(() => (this.#loading = undefined))
-    return this.#loading
+    return this.#snapshot ?? this.#inTurn(async () => this.#snapshot ?? (await this.#load()))
   }
 
   /** Called after every apply, on every replica. */
@@ -71,22 +71,45 @@ export class DocumentsService implements OnModuleInit {
   }
 
   /** Reads the set afresh and tells who depends on it. Live sessions get their new rules before it resolves. */
-  async reload(): Promise<Snapshot> {
-    const before = this.#snapshot?.version
-    const loaded = await this.#load()
-    if (loaded.version === before) return loaded
-    for (const listener of this.#listeners) await listener()
-    await this.modules.get(SessionsService, { strict: false }).refreshGrants()
-    return loaded
+  reload(): Promise<Snapshot> {
+    return this.#inTurn(async () => {
+      const before = this.#snapshot?.version
+      const loaded = await this.#load()
+      if (loaded.version !== before) await this.#applied()
+      return loaded
+    })
+  }
+
+  /** Tells listeners and live sessions, and tries again until they took it: a live session must not keep old rules. */
+  async #applied(): Promise<void> {
+    clearTimeout(this.#refreshTimer)
+    try {
+      for (const listener of this.#listeners) await listener()
+      await this.modules.get(SessionsService, { strict: false }).refreshGrants()
+    } catch (error) {
+      this.#log.error({ message: 'live sessions did not get the new documents yet', error: error instanceof Error ? error.name : '' })
+      this.#refreshTimer = setTimeout(() => void this.#applied(), refreshRetryMs)
+      this.#refreshTimer.unref()
+    }
+  }
+
+  #inTurn<T>(run: () => Promise<T>): Promise<T> {
+    const turn = this.#queue.then(run)
+    this.#queue = turn.catch(() => undefined)
+    return turn
   }
 
   async #load(): Promise<Snapshot> {
-    const rows = await this.repository.all()
-    const documents = rows.map(readRow)
-    // Of two loads that overlap, the one that read later must win; versions only grow within a document.
-    const loaded = { documents, byKey: new Map(documents.map((d) => [keyOf(d), d])), rows, version: versionOf(rows) }
-    this.#snapshot = loaded
-    return loaded
+    try {
+      const rows = await this.repository.all()
+      const documents = rows.map(readRow)
+      this.#snapshot = { documents, byKey: new Map(documents.map((d) => [keyOf(d), d])), rows, version: versionOf(rows) }
+      return this.#snapshot
+    } catch (error) {
+      // What we have may allow what was just forbidden; without it nothing is decided until a load succeeds.
+      this.#snapshot = undefined
+      throw error
+    }
   }
 }
 

@@ -101,7 +101,7 @@ export class NotifyService implements OnModuleInit, OnApplicationShutdown {
       try {
         handler(payload)
       } catch (error) {
-        this.#log.warn({ message: 'a notification handler failed', channel, error: String(error) })
+        this.#log.warn({ message: 'a notification handler failed', channel, error: error instanceof Error ? error.name : '' })
       }
     }
   }

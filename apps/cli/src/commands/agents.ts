@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
 import { contextOf, durationSeconds } from '../context.js'
 import { usageError } from '../errors.js'
-import { asFields, asText, asTexts, text, type Fields } from '../http/record.js'
+import { asFields, asList, asText, asTexts, text, type Fields } from '../http/record.js'
 import { shortTime } from '../output/printer.js'
 import { fields, table, type Column } from '../output/table.js'
 import { visible } from '../output/visible.js'
@@ -22,7 +22,7 @@ export function registerAgents(program: Command): void {
 
   agents.command('list').action(async (_options: object, command: Command) => {
     const { api, printer } = contextOf(command)
-    const items = await api.list('/v1/agents', {}, 1000)
+    const items = asList((await api.get('/v1/agents'))['items'])
     printer.result(items, () => (items.length === 0 ? 'None is enrolled. `sallyport agents token NAME` makes a token to enrol one.' : table(columns, items, printer.width)))
   })
 

@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
 import { contextOf, instant, whole } from '../context.js'
 import { exitCode } from '../errors.js'
-import { asList, text, type Fields } from '../http/record.js'
+import { asFields, asList, text, type Fields } from '../http/record.js'
 import { shortTime } from '../output/printer.js'
 import { table, type Column } from '../output/table.js'
 import { visible } from '../output/visible.js'
@@ -9,8 +9,8 @@ import { visible } from '../output/visible.js'
 const columns: readonly Column<Fields>[] = [
   { title: 'TIME', value: (event) => shortTime(text(event, 'time')) },
   { title: 'EVENT', value: (event) => text(event, 'kind') },
-  { title: 'WHO', value: (event) => text(event, 'who') || text(event, 'identity.name') || text(event, 'identity') },
-  { title: 'TARGET', value: (event) => text(event, 'target.name') || text(event, 'target') },
+  { title: 'WHO', value: (event) => text(event, 'who') || text(event, 'user') || text(event, 'by') },
+  { title: 'TARGET', value: (event) => text(event, 'target') },
   { title: 'DECISION', value: (event) => decision(event) },
   { title: 'WHAT', value: (event) => what(event) },
 ]
@@ -68,10 +68,9 @@ export function registerAudit(program: Command): void {
     })
 }
 
-/** The event's own fields may stand at the top or under `body`, as stored; the table looks in both. */
-export function flat(event: Fields): Fields {
-  const body = event['body'] ?? event['event']
-  return typeof body === 'object' && body !== null ? { ...body, ...event } : event
+/** One level: what the API knows of the event (who, target, position), and over it the event as its source wrote it. */
+export function flat(item: Fields): Fields {
+  return { ...item, ...asFields(item['event']) }
 }
 
 function decision(event: Fields): string {

@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
 import { contextOf, durationSeconds } from '../context.js'
-import { asTexts, text, type Fields } from '../http/record.js'
+import { asList, asTexts, text, type Fields } from '../http/record.js'
 import { shortTime } from '../output/printer.js'
 import { fields, table, type Column } from '../output/table.js'
 import { visible } from '../output/visible.js'
@@ -14,14 +14,28 @@ const columns: readonly Column<Fields>[] = [
   { title: 'STATE', value: (item) => (item['disabled'] === true ? 'disabled' : 'active') },
 ]
 
+const tokenColumns: readonly Column<Fields>[] = [
+  { title: 'ID', value: (item) => text(item, 'id') },
+  { title: 'USER', value: (item) => text(item, 'user') },
+  { title: 'NAME', value: (item) => text(item, 'name') },
+  { title: 'EXPIRES', value: (item) => shortTime(text(item, 'expires_at')) || 'never' },
+  { title: 'LAST USED', value: (item) => shortTime(text(item, 'last_used_at')) },
+  { title: 'REVOKED', value: (item) => shortTime(text(item, 'revoked_at')) },
+]
+
 export function registerUsers(program: Command): void {
   program.command('users').description('people').command('list').action(async (_options: object, command: Command) => {
     const { api, printer } = contextOf(command)
-    const items = await api.list('/v1/users', {}, 1000)
+    const items = asList((await api.get('/v1/users'))['items'])
     printer.result(items, () => (items.length === 0 ? 'No users.' : table(columns, items, printer.width)))
   })
 
   const tokens = program.command('tokens').description("API tokens of users")
+  tokens.command('list').description('yours; as an admin all').action(async (_options: object, command: Command) => {
+    const { api, printer } = contextOf(command)
+    const items = asList((await api.get('/v1/tokens'))['items'])
+    printer.result(items, () => (items.length === 0 ? 'No tokens.' : table(tokenColumns, items, printer.width)))
+  })
   tokens.command('create')
     .description('an API token; it is shown this once')
     .argument('<user>')

@@ -9,6 +9,7 @@ import type { Resources } from '../process/resources.js'
 import { endAll, serversUnder, Watchdog } from '../process/watchdog.js'
 import type { StackOptions, StackPorts } from './options.js'
 import { agentPlan, apiPlan, gatewayPlan, stackFiles, type StackFiles } from './plans.js'
+import { connected } from './connected.js'
 import { startTarget, type DemoTarget } from './target.js'
 
 export const demoTargetName = 'orders-db'
@@ -28,7 +29,7 @@ export interface Stack {
   readonly adminToken: string
   /** Tokens by user name. */
   readonly userTokens: Readonly<Record<string, string>>
-  /** Ends the process if it still runs and starts it again on the same ports and data. */
+  /** Ends the process if it still runs, starts it again on the same ports and data, and waits until agents are connected. */
   restart(name: string): Promise<ManagedProcess>
 }
 
@@ -81,9 +82,14 @@ export async function startStack(options: StackOptions, resources: Resources): P
 
   writeFileSync(files.caFile, await controlPlane.clientAuthority(demoTargetName))
   const userTokens = { ada: adminToken, dana: await danaToken(files, apiUrl, controlPlane) }
+  await connected(agents, gateways)
   return {
     files, issuer, target, api, gateways, agents, controlPlane, apiUrl, adminToken, userTokens,
-    restart: (name) => launcher.restart(name),
+    restart: async (name) => {
+      const process = await launcher.restart(name)
+      await connected(agents, gateways)
+      return process
+    },
   }
 }
 

@@ -19,16 +19,22 @@ const caseFile = z.strictObject({
       effects: z
         .array(
           z.strictObject({
-            action: z.string(), resource: z.string(),
-            implied: z.literal(true).optional(), harmless: z.literal(true).optional(),
+            action: z.string(),
+            resource: z.string(),
+            implied: z.literal(true).optional(),
+            harmless: z.literal(true).optional(),
             details: z.record(z.string(), z.json()).optional(),
           }),
         )
         .optional(),
       expect: z.strictObject({
         verdict: z.enum(['allow', 'deny', 'hold']),
-        rule: z.string().optional(), reason: z.string().optional(), hint: z.string().optional(),
-        effect: z.number().optional(), timeout: z.number().optional(), requirements: z.array(z.string()).optional(),
+        rule: z.string().optional(),
+        reason: z.string().optional(),
+        hint: z.string().optional(),
+        effect: z.number().optional(),
+        timeout: z.number().optional(),
+        requirements: z.array(z.string()).optional(),
       }),
     }),
   ),

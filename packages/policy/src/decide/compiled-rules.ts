@@ -54,8 +54,8 @@ export class CompiledRules {
    * @param text the command, for `matching`
    */
   decide(effects: readonly Effect[] | undefined, text: string): Decision {
-    const [only, second] = effects ?? []
-    if (!effects || !only || second) return summarize(effects, this.#outcomes(effects, text), this.rules)
+    const only = effects?.[0]
+    if (!effects || !only || effects.length > 1) return summarize(effects, this.#outcomes(effects, text), this.rules)
     const entry = this.#lookUp(only)
     if (entry.alone) return entry.alone
     const decision = summarize(effects, [entry.outcome ?? resolve(only, entry.candidates, text)], this.rules)
@@ -87,7 +87,7 @@ export class CompiledRules {
     const flags = (sensitive ? 1 : 0) | (mustName ? 2 : 0) | (effect.implied ? 4 : 0) | (effect.harmless ? 8 : 0)
     const cacheable = action.length + resource.length <= maxCachedName
     // Unambiguous whatever the resource holds: action names come from the protocol and have no NUL.
-    const key = cacheable ? `${flags}${action}\0${resource}` : ''
+    const key = cacheable ? `${flags} ${action}\0${resource}` : ''
     const cached = cacheable ? this.#cache.get(key) : undefined
     if (cached) return cached
     const candidates: Candidate[] = []

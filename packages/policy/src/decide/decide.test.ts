@@ -15,17 +15,59 @@ function rule(verdict: Verdict, actions: string | string[], on: string[] = [], m
 
 const actions = fc.constantFrom(...Object.keys(testTree.actions))
 const actionNames = fc.constantFrom('*', 'sql', 'sql.ddl', 'sql.write', 'sql.any', ...Object.keys(testTree.actions))
-const resources = fc.constantFrom('public.orders', 'public.customers', 'private.x', 'function public.f', 'pg_catalog.pg_authid', '', 'public."we.ird"', 'setting a.b')
-const patterns = fc.constantFrom('*', 'public.*', 'public.orders', '*.orders', 'function *', 'pg_catalog.*', 'public.o*s', 'setting *', 'public."we.ird"')
+const resources = fc.constantFrom(
+  'public.orders',
+  'public.customers',
+  'private.x',
+  'function public.f',
+  'pg_catalog.pg_authid',
+  '',
+  'public."we.ird"',
+  'setting a.b',
+)
+const patterns = fc.constantFrom(
+  '*',
+  'public.*',
+  'public.orders',
+  '*.orders',
+  'function *',
+  'pg_catalog.*',
+  'public.o*s',
+  'setting *',
+  'public."we.ird"',
+)
 const anyEffect: fc.Arbitrary<Effect> = fc
-  .record({ action: actions, resource: resources, sensitive: fc.boolean(), mustName: fc.boolean(), fact: fc.boolean(), implied: fc.boolean(), harmless: fc.boolean() })
+  .record({
+    action: actions,
+    resource: resources,
+    sensitive: fc.boolean(),
+    mustName: fc.boolean(),
+    fact: fc.boolean(),
+    implied: fc.boolean(),
+    harmless: fc.boolean(),
+  })
   .map(({ action, resource, sensitive, mustName, fact, implied, harmless }) => ({
-    action, resource, details: { sensitive, mustName, fact }, ...(implied ? { implied: true as const } : {}), ...(harmless ? { harmless: true as const } : {}),
+    action,
+    resource,
+    details: { sensitive, mustName, fact },
+    ...(implied ? { implied: true as const } : {}),
+    ...(harmless ? { harmless: true as const } : {}),
   }))
 const anyRule = (verdict: fc.Arbitrary<Verdict>): fc.Arbitrary<Rule> =>
   fc
-    .record({ verdict, actions: fc.array(actionNames, { minLength: 1, maxLength: 3 }), on: fc.array(patterns, { maxLength: 2 }), when: fc.option(fc.boolean(), { nil: undefined }), index: fc.nat(9) })
-    .map(({ when, ...rest }) => ({ policy: 'p', ...rest, ...(rest.verdict === 'hold' ? { approvers: dba } : {}), ...(when === undefined ? {} : { when: { fact: when } }) }))
+    .record({
+      verdict,
+      actions: fc.array(actionNames, { minLength: 1, maxLength: 3 }),
+      on: fc.array(patterns, { maxLength: 2 }),
+      when: fc.option(fc.boolean(), { nil: undefined }),
+      index: fc.nat(9),
+    })
+    .map(({ when, ...rest }) => ({
+      policy: 'p',
+      ...rest,
+      ...(rest.verdict === 'hold' ? { approvers: dba } : {}),
+      ...(when === undefined ? {} : { when: { fact: when } }),
+    }))
 const rules = fc.array(anyRule(fc.constantFrom<Verdict>('allow', 'deny', 'hold')), { maxLength: 6 })
 const effects = fc.array(anyEffect, { maxLength: 4 })
 
@@ -62,7 +104,13 @@ describe('decide', () => {
   })
 
   it('the order of rules has no meaning for the verdict', () => {
-    fc.assert(fc.property(effects, rules, (list, some) => expect(decide(list, some.toReversed(), context).verdict).toBe(decide(list, some, context).verdict)))
+    fc.assert(
+      fc.property(
+        effects,
+        rules,
+        (list, some) => void expect(decide(list, some.toReversed(), context).verdict).toBe(decide(list, some, context).verdict),
+      ),
+    )
   })
 
   it('a command is as strict as its strictest effect, and explaining agrees with deciding', () => {
@@ -97,7 +145,10 @@ describe('decide', () => {
     expect(decide([effect('sql.delete', 'a.b')], where, context).verdict).toBe('allow')
     expect(decide([effect('sql.delete', 'a.b', { details: { missing_where: true } })], where, context).verdict).toBe('deny')
     // A name on Object.prototype is not a fact.
-    expect(decide([effect('sql.delete', 'a.b', { details: {} })], [rule('allow', 'sql.delete', [], { when: { constructor: true } })], context).verdict).toBe('deny')
+    expect(
+      decide([effect('sql.delete', 'a.b', { details: {} })], [rule('allow', 'sql.delete', [], { when: { constructor: true } })], context)
+        .verdict,
+    ).toBe('deny')
   })
 
   it('mustName is met by the very name only: not by *, a branch, or an alias', () => {

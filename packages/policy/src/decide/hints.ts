@@ -36,9 +36,13 @@ function nearMisses(effect: Effect, rules: readonly CompiledRule[], unmet: reado
     const allowed = listed(reaching.filter((rule) => rule.verdict === 'allow').flatMap((rule) => rule.rule.on))
     if (allowed !== '') sentences.push(`${effect.action} is allowed on: ${allowed}.`)
     const holding = reaching.filter((rule) => rule.verdict === 'hold')
-    if (holding.length > 0) sentences.push(`${effect.action} is possible with approval by ${whoApproves(holding)} on: ${listed(holding.flatMap((rule) => rule.rule.on))}.`)
+    if (holding.length > 0)
+      sentences.push(
+        `${effect.action} is possible with approval by ${whoApproves(holding)} on: ${listed(holding.flatMap((rule) => rule.rule.on))}.`,
+      )
   }
-  if (effect.details?.['sensitive'] === true || effect.details?.['mustName'] === true) sentences.push('Wildcards never permit this: a rule has to name it.')
+  if (effect.details?.['sensitive'] === true || effect.details?.['mustName'] === true)
+    sentences.push('Wildcards never permit this: a rule has to name it.')
   return sentences
 }
 
@@ -48,7 +52,8 @@ function alternatives(effect: Effect, rules: readonly CompiledRule[]): string[] 
   const sensitive = effect.details?.['sensitive'] === true
   const here = rules.filter((rule) => rule.reachResource(effect.resource, sensitive) === 'strict')
   const denied = new Set(here.filter((rule) => rule.verdict === 'deny' && !rule.conditional).flatMap((rule) => rule.rule.actions))
-  const actions = (of: readonly CompiledRule[]): string => listed(of.flatMap((rule) => rule.actionsBeside(effect.action)).filter((name) => !denied.has(name)))
+  const actions = (of: readonly CompiledRule[]): string =>
+    listed(of.flatMap((rule) => rule.actionsBeside(effect.action)).filter((name) => !denied.has(name)))
 
   const sentences: string[] = []
   const allowed = actions(here.filter((rule) => rule.verdict === 'allow'))

@@ -11,15 +11,29 @@ import { approversText, because, describeEffect, durationText } from './wording.
  * its reason says more.
  */
 export function summarize(effects: readonly Effect[] | undefined, outcomes: readonly Outcome[], rules: readonly CompiledRule[]): Decision {
-  if (!effects) return refused('default-deny', 'the command could not be analysed, so nothing allows it', 'Do not retry it. Send a command that can be parsed and resolved.')
+  if (!effects)
+    return refused(
+      'default-deny',
+      'the command could not be analysed, so nothing allows it',
+      'Do not retry it. Send a command that can be parsed and resolved.',
+    )
   if (effects.length === 0) return { verdict: 'allow', rule: 'builtin:empty', reason: 'the command is empty', hint: '' }
 
-  const denied = pick(outcomes, (outcome) => outcome.verdict === 'deny' && typeof outcome.by !== 'string') ?? pick(outcomes, (outcome) => outcome.verdict === 'deny')
+  const denied =
+    pick(outcomes, (outcome) => outcome.verdict === 'deny' && typeof outcome.by !== 'string') ??
+    pick(outcomes, (outcome) => outcome.verdict === 'deny')
   if (denied !== undefined) return denial(effects, outcomes, denied, rules)
 
   // Implied effects ride on another effect of the same command. Alone they mean that the analysis lost that one: fail closed.
   if (effects.every((effect) => effect.implied)) {
-    return { ...refused('default-deny', 'the command has only implied effects, so nothing allows it', 'Do not retry it. Report this to an administrator.'), effect: 0 }
+    return {
+      ...refused(
+        'default-deny',
+        'the command has only implied effects, so nothing allows it',
+        'Do not retry it. Report this to an administrator.',
+      ),
+      effect: 0,
+    }
   }
 
   const held = pick(outcomes, (outcome) => outcome.verdict === 'hold')
@@ -75,7 +89,8 @@ function holding(effects: readonly Effect[], outcomes: readonly Outcome[], index
 }
 
 function allowance(effects: readonly Effect[], outcomes: readonly Outcome[]): Decision {
-  const index = pick(outcomes, (outcome) => typeof outcome.by !== 'string') ?? pick(outcomes, (outcome) => outcome.by === 'builtin:harmless') ?? 0
+  const index =
+    pick(outcomes, (outcome) => typeof outcome.by !== 'string') ?? pick(outcomes, (outcome) => outcome.by === 'builtin:harmless') ?? 0
   const effect = effects[index]
   const by = outcomes[index]?.by ?? 'default-deny'
   const what = effect ? describeEffect(effect) : 'the command'

@@ -39,6 +39,7 @@ export function approversText(requirements: Iterable<HoldRequirement>): string {
 
 /** `30 minutes`, `90 seconds`. */
 export function durationText(seconds: number): string {
-  const [count, unit] = seconds % 3600 === 0 ? [seconds / 3600, 'hour'] : seconds % 60 === 0 ? [seconds / 60, 'minute'] : [seconds, 'second']
+  const [count, unit] =
+    seconds % 3600 === 0 ? [seconds / 3600, 'hour'] : seconds % 60 === 0 ? [seconds / 60, 'minute'] : [seconds, 'second']
   return `${count} ${unit}${count === 1 ? '' : 's'}`
 }

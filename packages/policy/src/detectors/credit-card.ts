@@ -37,7 +37,7 @@ export const creditCard: Detector = {
   name: 'credit_card',
   group: 'pii',
   about: 'Payment card numbers: issuer range, length and Luhn check.',
-  possible: ({ digitRun }) => digitRun >= 13,
+  needs: [{ digitRun: 13 }],
   find(text, report) {
     const groups: { start: number; end: number }[] = []
     let done = 0

@@ -1,4 +1,4 @@
-import type { Features } from './features.js'
+import type { Needs } from './features.js'
 import type { DetectorName } from './names.js'
 
 /** Reports a find: character offsets, end exclusive. */
@@ -13,8 +13,8 @@ export interface Detector {
   readonly group: 'secrets' | 'pii'
   /** One line for the reference. */
   readonly about: string
-  /** False when a value with these features can't hold one. Must be cheap and never wrongly false. */
-  possible(features: Features): boolean
+  /** What a value must have to hold one, at the least; one of these is enough. Never more than every find has. */
+  readonly needs: readonly Needs[]
   /** Literal text of which one must occur, checked for all detectors at once; undefined when there is none. */
   readonly anchors?: readonly string[]
   find(text: string, report: Report): void

@@ -13,6 +13,8 @@ export const has = {
   afterF: 1 << 8,
   plus: 1 << 9,
   slash: 1 << 10,
+  /** A blank, or anything beyond ASCII. */
+  gap: 1 << 11,
 } as const
 
 const token = 1 << 12
@@ -41,8 +43,9 @@ mark('.', has.dot | digitGap)
 mark('~', has.tilde)
 mark('$', has.dollar)
 mark('@', has.at)
-mark(' ()', digitGap)
-for (let code = 128; code < 256; code++) classes[code] = digitGap
+mark(' ', digitGap | has.gap)
+mark('()', digitGap)
+for (let code = 128; code < 256; code++) classes[code] = digitGap | has.gap
 
 /**
  * What one pass over a value tells: enough to rule most detectors out without looking again. Every number only grows
@@ -61,9 +64,9 @@ export class Features {
 
   ofText(text: string): this {
     let bits = 0
-    let tokens = 0
+    let tokenStart = 0
     let tokenRun = 0
-    let base64s = 0
+    let base64Start = 0
     let base64Run = 0
     let run = 0
     let digitRun = 0
@@ -71,28 +74,31 @@ export class Features {
     const { length } = text
     for (let index = 0; index < length; index++) {
       const code = text.charCodeAt(index)
-      const found = code < 256 ? (classes[code] ?? 0) : digitGap
+      const found = code < 256 ? (classes[code] ?? 0) : digitGap | has.gap
       bits |= found
-      if (found & token) {
-        if (++tokens > tokenRun) tokenRun = tokens
-      } else tokens = 0
-      if (found & base64) {
-        if (++base64s > base64Run) base64Run = base64s
-      } else base64s = 0
+      // Runs are measured where they end: inside a word there is nothing to do.
+      if (!(found & token)) {
+        if (index - tokenStart > tokenRun) tokenRun = index - tokenStart
+        tokenStart = index + 1
+      }
+      if (!(found & base64)) {
+        if (index - base64Start > base64Run) base64Run = index - base64Start
+        base64Start = index + 1
+      }
       if (found & digit) {
         digits++
         if (++run > digitRun) digitRun = run
       } else if (!(found & digitGap)) run = 0
     }
-    return this.#set(bits, length, tokenRun, base64Run, digitRun, digits)
+    return this.#set(bits, length, Math.max(tokenRun, length - tokenStart), Math.max(base64Run, length - base64Start), digitRun, digits)
   }
 
   /** The same over UTF-8 bytes, without making a string of them. */
   ofBytes(bytes: Uint8Array, start: number, end: number): this {
     let bits = 0
-    let tokens = 0
+    let tokenStart = start
     let tokenRun = 0
-    let base64s = 0
+    let base64Start = start
     let base64Run = 0
     let run = 0
     let digitRun = 0
@@ -100,18 +106,21 @@ export class Features {
     for (let index = start; index < end; index++) {
       const found = classes[bytes[index] ?? 0] ?? 0
       bits |= found
-      if (found & token) {
-        if (++tokens > tokenRun) tokenRun = tokens
-      } else tokens = 0
-      if (found & base64) {
-        if (++base64s > base64Run) base64Run = base64s
-      } else base64s = 0
+      // Runs are measured where they end: inside a word there is nothing to do.
+      if (!(found & token)) {
+        if (index - tokenStart > tokenRun) tokenRun = index - tokenStart
+        tokenStart = index + 1
+      }
+      if (!(found & base64)) {
+        if (index - base64Start > base64Run) base64Run = index - base64Start
+        base64Start = index + 1
+      }
       if (found & digit) {
         digits++
         if (++run > digitRun) digitRun = run
       } else if (!(found & digitGap)) run = 0
     }
-    return this.#set(bits, end - start, tokenRun, base64Run, digitRun, digits)
+    return this.#set(bits, end - start, Math.max(tokenRun, end - tokenStart), Math.max(base64Run, end - base64Start), digitRun, digits)
   }
 
   #set(bits: number, length: number, tokenRun: number, base64Run: number, digitRun: number, digits: number): this {
@@ -122,5 +131,62 @@ export class Features {
     this.digitRun = digitRun
     this.digits = digits
     return this
+  }
+}
+
+/** The least that a value must have to hold something: all of the bits `all`, one of `any` (if any is given), and these sizes. */
+export interface Needs {
+  readonly all?: number
+  readonly any?: number
+  readonly length?: number
+  readonly tokenRun?: number
+  readonly base64Run?: number
+  readonly digitRun?: number
+  readonly digits?: number
+}
+
+const fields = 7
+
+/** The needs of many detectors in one flat table, because this is asked for every value of a result. */
+export class NeedsTable {
+  readonly #table: Int32Array
+  readonly #owners: Uint8Array
+
+  /** @param needs per detector, its alternatives: meeting one is enough */
+  constructor(needs: readonly (readonly Needs[])[]) {
+    const rows = needs.flatMap((alternatives, owner) => alternatives.map((need) => ({ owner, need })))
+    this.#owners = Uint8Array.from(rows, ({ owner }) => owner)
+    this.#table = Int32Array.from(
+      rows.flatMap(({ need }) => [
+        need.all ?? 0,
+        need.any ?? -1,
+        need.length ?? 0,
+        need.tokenRun ?? 0,
+        need.base64Run ?? 0,
+        need.digitRun ?? 0,
+        need.digits ?? 0,
+      ]),
+    )
+  }
+
+  /** Bit per detector (31 at most) that the features don't rule out. */
+  possible(features: Features): number {
+    const table = this.#table
+    let found = 0
+    for (let row = 0, at = 0; row < this.#owners.length; row++, at += fields) {
+      const all = table[at] ?? 0
+      if (
+        (features.bits & all) === all &&
+        (table[at + 1] === -1 || (features.bits & (table[at + 1] ?? 0)) !== 0) &&
+        features.length >= (table[at + 2] ?? 0) &&
+        features.tokenRun >= (table[at + 3] ?? 0) &&
+        features.base64Run >= (table[at + 4] ?? 0) &&
+        features.digitRun >= (table[at + 5] ?? 0) &&
+        features.digits >= (table[at + 6] ?? 0)
+      ) {
+        found |= 1 << (this.#owners[row] ?? 0)
+      }
+    }
+    return found
   }
 }

@@ -21,7 +21,7 @@ export const jwt: Detector = {
   group: 'secrets',
   about: 'JSON Web Tokens (signed or encrypted).',
   anchors: ['eyJ'],
-  possible: ({ bits, tokenRun }) => tokenRun >= 15 && (bits & has.dot) !== 0,
+  needs: [{ tokenRun: 15, all: has.dot }],
   find(text, report) {
     let from = 0
     for (let start = text.indexOf('eyJ', from); start >= 0; start = text.indexOf('eyJ', from)) {
@@ -51,7 +51,7 @@ export const privateKey: Detector = {
   group: 'secrets',
   about: 'Private keys: PEM and OpenSSH blocks, PuTTY files, age keys.',
   anchors: ['-----BEGIN', 'PuTTY-User-Key-File', 'AGE-SECRET-KEY-1'],
-  possible: ({ bits, length }) => length >= 30 && (bits & (has.dash | has.upper)) === (has.dash | has.upper),
+  needs: [{ length: 30, all: has.dash | has.upper }],
   find(text, report) {
     const opening = /-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----/g
     for (let match = opening.exec(text); match; match = opening.exec(text)) {
@@ -79,7 +79,7 @@ export const awsSecret: Detector = {
   name: 'aws_secret',
   group: 'secrets',
   about: 'AWS secret access keys.',
-  possible: ({ base64Run, bits }) => base64Run >= secretLength && (bits & has.upper) !== 0,
+  needs: [{ base64Run: secretLength, all: has.upper }],
   find(text, report) {
     let context: boolean | undefined
     let index = 0

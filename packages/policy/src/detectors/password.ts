@@ -4,7 +4,8 @@ import { has } from './features.js'
 /** A word that names a secret, an optional quote, then `=`, `:` or `=>`. Every repetition is bounded. */
 const assignment =
   /(?:passw(?:or)?d|passphrase|pwd|secret(?:[_-]?key)?|api[_-]?key|(?:access|auth|refresh|bearer|id)[_-]?token|client[_-]?secret|private[_-]?key|credentials?)["'\\]{0,2}[ \t]{0,4}(?:=>|[:=])[ \t]{0,4}/gi
-const authorization = /(?:authorization["'\\]{0,2}[ \t]{0,4}[:=][ \t]{0,4}["']?(?:bearer|basic|token)|bearer) {1,2}([A-Za-z0-9._~+/=-]{16,2048})/gi
+const authorization =
+  /(?:authorization["'\\]{0,2}[ \t]{0,4}[:=][ \t]{0,4}["']?(?:bearer|basic|token)|bearer) {1,2}([A-Za-z0-9._~+/=-]{16,2048})/gi
 
 const maxValue = 512
 const minValue = 4
@@ -16,7 +17,10 @@ export const password: Detector = {
   name: 'password',
   group: 'secrets',
   about: 'Values after password=, secret:, api_key=, Authorization: …, and passwords in URLs and connection strings.',
-  possible: ({ bits, length }) => length >= 8 && (bits & (has.assign | has.afterF)) === (has.assign | has.afterF),
+  needs: [
+    { length: 8, all: has.assign, any: has.afterF | has.upper },
+    { length: 23, tokenRun: 6, any: has.afterF | has.upper, all: has.gap },
+  ],
   find(text, report) {
     each(assignment, text, (match) => findValue(text, match.index + match[0].length, report))
     each(authorization, text, (match) => {

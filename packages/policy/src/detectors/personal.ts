@@ -5,10 +5,14 @@ import { has } from './features.js'
 const maxLocal = 64
 const maxDomain = 255
 
-const localMarks = new Set('._%+-\'!#$&*/=?^`{|}~'.split('').map((character) => character.charCodeAt(0)))
+/** Of the marks that RFC 5322 allows in an atom, those in real use; the others more often belong to what surrounds an address. */
+const localMarks = new Set('._%+-&~'.split('').map((character) => character.charCodeAt(0)))
 
-function isLocal(code: number): boolean {
-  return isAlphanumeric(code) || code > 127 || localMarks.has(code)
+function isLocal(text: string, index: number): boolean {
+  const code = text.charCodeAt(index)
+  if (isAlphanumeric(code) || code > 127 || localMarks.has(code)) return true
+  // An apostrophe inside a name (o'brien), not an opening quote.
+  return code === 39 && isAlphanumeric(text.charCodeAt(index - 1))
 }
 
 /** Grown from each @ outwards, so text without one costs nothing. The last label must be two letters or more. */
@@ -16,20 +20,21 @@ export const email: Detector = {
   name: 'email',
   group: 'pii',
   about: 'E-mail addresses.',
-  possible: ({ bits }) => (bits & (has.at | has.dot)) === (has.at | has.dot),
+  needs: [{ all: has.at | has.dot, length: 6 }],
   find(text, report) {
     let floor = 0
     for (let at = text.indexOf('@'); at >= 0; at = text.indexOf('@', at + 1)) {
       let start = at
-      while (start > floor && at - start < maxLocal && isLocal(text.charCodeAt(start - 1))) start--
+      while (start > floor && at - start < maxLocal && isLocal(text, start - 1)) start--
       let end = runEnd(text, at + 1, maxDomain, (code) => isAlphanumeric(code) || code > 127 || code === 45 || code === 46)
       while (end > at + 1 && !isAlphanumeric(text.charCodeAt(end - 1)) && text.charCodeAt(end - 1) < 128) end--
       // Inside the slice: over the whole text, a search for the last dot at each @ would be quadratic.
       const domain = text.slice(at + 1, end)
       const dot = domain.lastIndexOf('.')
       if (start === at || dot < 1 || domain.length - dot - 1 < 2 || isDigit(domain.charCodeAt(dot + 1))) continue
-      // `token='x@y.de'`: quotes and marks at the start belong to what surrounds the address.
-      while (start < at - 1 && !isAlphanumeric(text.charCodeAt(start)) && text.charCodeAt(start) < 128 && text.charCodeAt(start) !== 95) start++
+      // Marks at the start belong to what surrounds the address.
+      while (start < at - 1 && !isAlphanumeric(text.charCodeAt(start)) && text.charCodeAt(start) < 128 && text.charCodeAt(start) !== 95)
+        start++
       report(start, end)
       floor = end
     }
@@ -43,26 +48,54 @@ export const ssn: Detector = {
   name: 'ssn',
   group: 'pii',
   about: 'US social security numbers, written with separators.',
-  possible: ({ digitRun }) => digitRun >= 9,
+  needs: [{ digitRun: 9, length: 11 }],
   find: (text, report) => each(ssnPattern, text, (match) => report(match.index, match.index + match[0].length)),
 }
 
-/** `+` and 8–15 digits (E.164), or a North American number in groups; bare digits could be anything. */
-const international = /(?<![\w+])\+[1-9][\d .()-]{6,22}\d(?!\d)/g
 const northAmerican = /(?<![\d.-])(?:1[ .-])?(?:\([2-9]\d{2}\) ?|[2-9]\d{2}[ .-])[2-9]\d{2}[ .-]\d{4}(?![\d-])/g
 
+/** E.164 numbers have 8 to 15 digits in practice; at most two marks stand between two groups. */
+const minPhoneDigits = 8
+const maxPhoneDigits = 15
+const maxPhoneGap = 2
+
+/** `+` and digits, or a North American number in groups; bare digits could be anything. */
 export const phone: Detector = {
   name: 'phone',
   group: 'pii',
   about: 'Telephone numbers: international with +, or North American in groups.',
-  possible: ({ digitRun, bits }) => digitRun >= (bits & has.plus ? 8 : 10),
+  needs: [
+    { digitRun: minPhoneDigits, all: has.plus },
+    { digitRun: 10, any: has.dash | has.dot | has.gap },
+  ],
   find(text, report) {
-    each(international, text, (match) => {
-      const digits = match[0].replace(/\D/g, '').length
-      if (digits >= 8 && digits <= 15) report(match.index, match.index + match[0].length)
-    })
+    for (let plus = text.indexOf('+'); plus >= 0; plus = text.indexOf('+', plus + 1)) {
+      const end = internationalEnd(text, plus + 1)
+      if (end > 0) report(plus, end)
+    }
     each(northAmerican, text, (match) => report(match.index, match.index + match[0].length))
   },
+}
+
+/** End of the longest run of whole groups that makes a number; 0 when there is none. What follows it (a second number) is left out. */
+function internationalEnd(text: string, start: number): number {
+  if (!isDigit(text.charCodeAt(start)) || text.charAt(start) === '0') return 0
+  let digits = 0
+  let best = 0
+  let index = start
+  for (;;) {
+    const groupEnd = runEnd(text, index, maxPhoneDigits + 1, isDigit)
+    digits += groupEnd - index
+    if (groupEnd === index || digits > maxPhoneDigits) return best
+    if (digits >= minPhoneDigits) best = groupEnd
+    index = runEnd(
+      text,
+      groupEnd,
+      maxPhoneGap,
+      (code) => code === 32 || code === 45 || code === 46 || code === 40 || code === 41 || code === 160,
+    )
+    if (index === groupEnd) return best
+  }
 }
 
 /** Length by country: SWIFT's IBAN registry (ISO 13616). */
@@ -82,7 +115,7 @@ export const iban: Detector = {
   name: 'iban',
   group: 'pii',
   about: 'International bank account numbers with the right length and check digits.',
-  possible: ({ digits, length }) => digits >= 8 && length >= 15,
+  needs: [{ digits: 2, length: 15, base64Run: 4, any: has.upper | has.afterF }],
   find: (text, report) => each(ibanStart, text, (match) => findIban(text, match.index, match[0], report)),
 }
 

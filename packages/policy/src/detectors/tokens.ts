@@ -1,5 +1,5 @@
 import { each, type Detector } from './detector.js'
-import { has, type Features } from './features.js'
+import { has, type Needs } from './features.js'
 import type { DetectorName } from './names.js'
 
 /**
@@ -13,18 +13,22 @@ import type { DetectorName } from './names.js'
 /** Every prefix below is followed by enough characters to make a run this long, itself included. */
 const minRun = 16
 
-function mayHoldToken({ tokenRun, bits }: Features): boolean {
-  return tokenRun >= minRun && (bits & (has.upper | has.underscore | has.afterF)) !== 0
-}
+const token: Needs = { tokenRun: minRun, any: has.upper | has.underscore | has.afterF }
 
-function tokens(name: DetectorName, about: string, anchors: readonly string[], sources: readonly string[], possible: (features: Features) => boolean = mayHoldToken): Detector {
+function tokens(
+  name: DetectorName,
+  about: string,
+  anchors: readonly string[],
+  sources: readonly string[],
+  needs: readonly Needs[] = [token],
+): Detector {
   const pattern = new RegExp(sources.join('|'), 'g')
   return {
     name,
     group: 'secrets',
     about,
     anchors,
-    possible,
+    needs,
     find: (text, report) => each(pattern, text, (match) => report(match.index, match.index + match[0].length)),
   }
 }
@@ -33,12 +37,18 @@ function tokens(name: DetectorName, about: string, anchors: readonly string[], s
 const alone = '(?<![A-Za-z0-9])'
 
 export const tokenDetectors: readonly Detector[] = [
-  tokens('aws_access_key', 'AWS access key ids.', ['AKIA', 'ASIA', 'ABIA', 'ACCA', 'A3T'], [`${alone}(?:AKIA|ASIA|ABIA|ACCA|A3T[A-Z0-9])[A-Z0-9]{16}(?![A-Za-z0-9])`]),
-  tokens('gcp_key', 'Google Cloud API keys, OAuth client secrets and access tokens.', ['AIza', 'GOCSPX-', 'ya29.'], [
-    'AIza[A-Za-z0-9_-]{35}',
-    'GOCSPX-[A-Za-z0-9_-]{28}',
-    `${alone}ya29\\.[A-Za-z0-9_-]{30,512}`,
-  ]),
+  tokens(
+    'aws_access_key',
+    'AWS access key ids.',
+    ['AKIA', 'ASIA', 'ABIA', 'ACCA', 'A3T'],
+    [`${alone}(?:AKIA|ASIA|ABIA|ACCA|A3T[A-Z0-9])[A-Z0-9]{16}(?![A-Za-z0-9])`],
+  ),
+  tokens(
+    'gcp_key',
+    'Google Cloud API keys, OAuth client secrets and access tokens.',
+    ['AIza', 'GOCSPX-', 'ya29.'],
+    ['AIza[A-Za-z0-9_-]{35}', 'GOCSPX-[A-Za-z0-9_-]{28}', `${alone}ya29\\.[A-Za-z0-9_-]{30,512}`],
+  ),
   tokens(
     'azure_key',
     'Azure client secrets, storage and service-bus keys, SAS signatures.',
@@ -49,12 +59,14 @@ export const tokenDetectors: readonly Detector[] = [
       '(?<=SharedAccessKey=)[A-Za-z0-9+/]{43}=',
       '(?<=[?&]sig=)[A-Za-z0-9%+/]{40,80}',
     ],
-    ({ bits, length }) => length >= 37 && (bits & (has.tilde | has.assign)) !== 0,
+    [{ length: 36, any: has.tilde | has.assign }],
   ),
-  tokens('github_token', 'GitHub personal, OAuth, app and refresh tokens.', ['ghp_', 'gho_', 'ghu_', 'ghs_', 'ghr_', 'github_pat_'], [
-    'gh[pousr]_[A-Za-z0-9]{36,255}',
-    'github_pat_[A-Za-z0-9_]{22,255}',
-  ]),
+  tokens(
+    'github_token',
+    'GitHub personal, OAuth, app and refresh tokens.',
+    ['ghp_', 'gho_', 'ghu_', 'ghs_', 'ghr_', 'github_pat_'],
+    ['gh[pousr]_[A-Za-z0-9]{36,255}', 'github_pat_[A-Za-z0-9_]{22,255}'],
+  ),
   tokens(
     'gitlab_token',
     'GitLab personal, deploy, runner, job, trigger and other tokens.',
@@ -65,22 +77,33 @@ export const tokenDetectors: readonly Detector[] = [
     'slack_token',
     'Slack bot, user, app and configuration tokens, and webhook addresses.',
     ['xox', 'xapp-', 'hooks.slack.com/'],
-    ['xox[abeoprs](?:\\.xox[bp])?-\\d[A-Za-z0-9-]{9,250}', 'xapp-\\d-[A-Za-z0-9-]{10,250}', 'hooks\\.slack\\.com/(?:services|workflows|triggers)/[A-Za-z0-9+/]{20,120}'],
-    (features) => mayHoldToken(features) || ((features.bits & has.slash) !== 0 && features.base64Run >= minRun),
+    [
+      'xox[abeoprs](?:\\.xox[bp])?-\\d[A-Za-z0-9-]{9,250}',
+      'xapp-\\d-[A-Za-z0-9-]{10,250}',
+      'hooks\\.slack\\.com/(?:services|workflows|triggers)/[A-Za-z0-9+/]{20,120}',
+    ],
+    [token, { base64Run: minRun, all: has.slash | has.dot }],
   ),
-  tokens('stripe_key', 'Stripe secret and restricted keys, webhook secrets.', ['sk_live_', 'sk_test_', 'sk_prod_', 'rk_live_', 'rk_test_', 'rk_prod_', 'whsec_'], [
-    '[sr]k_(?:live|test|prod)_[A-Za-z0-9]{10,247}',
-    `${alone}whsec_[A-Za-z0-9+/]{24,128}`,
-  ]),
+  tokens(
+    'stripe_key',
+    'Stripe secret and restricted keys, webhook secrets.',
+    ['sk_live_', 'sk_test_', 'sk_prod_', 'rk_live_', 'rk_test_', 'rk_prod_', 'whsec_'],
+    ['[sr]k_(?:live|test|prod)_[A-Za-z0-9]{10,247}', `${alone}whsec_[A-Za-z0-9+/]{24,128}`],
+  ),
   tokens('npm_token', 'npm access tokens.', ['npm_'], [`${alone}npm_[A-Za-z0-9]{36}`]),
-  tokens('model_api_key', 'API keys of language-model services.', ['sk-ant-', 'sk-proj-', 'sk-svcacct-', 'sk-admin-', 'T3BlbkFJ', 'hf_', 'gsk_', 'xai-'], [
-    `${alone}sk-ant-[a-z]{2,10}\\d{2}-[A-Za-z0-9_-]{40,250}`,
-    `${alone}sk-(?:proj|svcacct|admin)-[A-Za-z0-9_-]{40,250}`,
-    `${alone}sk-[A-Za-z0-9]{20}T3BlbkFJ[A-Za-z0-9]{20}`,
-    `${alone}hf_[A-Za-z0-9]{34}`,
-    `${alone}gsk_[A-Za-z0-9]{52}`,
-    `${alone}xai-[A-Za-z0-9]{80}`,
-  ]),
+  tokens(
+    'model_api_key',
+    'API keys of language-model services.',
+    ['sk-ant-', 'sk-proj-', 'sk-svcacct-', 'sk-admin-', 'T3BlbkFJ', 'hf_', 'gsk_', 'xai-'],
+    [
+      `${alone}sk-ant-[a-z]{2,10}\\d{2}-[A-Za-z0-9_-]{40,250}`,
+      `${alone}sk-(?:proj|svcacct|admin)-[A-Za-z0-9_-]{40,250}`,
+      `${alone}sk-[A-Za-z0-9]{20}T3BlbkFJ[A-Za-z0-9]{20}`,
+      `${alone}hf_[A-Za-z0-9]{34}`,
+      `${alone}gsk_[A-Za-z0-9]{52}`,
+      `${alone}xai-[A-Za-z0-9]{80}`,
+    ],
+  ),
   tokens(
     'vendor_token',
     'Tokens of SendGrid, Twilio, DigitalOcean, Shopify, Vault, Databricks, PyPI, Grafana, Square, New Relic, Linear, Docker Hub.',
@@ -112,6 +135,6 @@ export const tokenDetectors: readonly Detector[] = [
       'pbkdf2[_:-]sha\\d{1,3}[$:]\\d{1,9}[$:][A-Za-z0-9+/=$:.]{20,300}',
       `${alone}md5[0-9a-f]{32}(?![A-Za-z0-9])`,
     ],
-    ({ bits, length, tokenRun }) => length >= 24 && ((bits & has.dollar) !== 0 || tokenRun >= 35),
+    [{ length: 23, all: has.dollar }, { length: 30, any: has.assign, tokenRun: 4 }, { tokenRun: 35 }],
   ),
 ]

@@ -13,7 +13,11 @@ export interface Refusals {
 }
 
 /** Reports a problem; a suggestion travels beside the message. */
-export function refuse(context: Refusals, message: string, options: { path?: (string | number)[]; suggestion?: string | undefined } = {}): void {
+export function refuse(
+  context: Refusals,
+  message: string,
+  options: { path?: (string | number)[]; suggestion?: string | undefined } = {},
+): void {
   context.addIssue({
     code: 'custom',
     message,
@@ -25,19 +29,27 @@ export function refuse(context: Refusals, message: string, options: { path?: (st
 /** Lower case only, so that two names never differ by case alone (the confusion has let users take over others' roles elsewhere). */
 export const nameField = z
   .string()
-  .regex(/^[a-z0-9](?:[a-z0-9._-]{0,61}[a-z0-9])?$/, 'must be a name: 1 to 63 characters of a-z, 0-9, ".", "_", "-", beginning and ending with a letter or digit')
+  .regex(
+    /^[a-z0-9](?:[a-z0-9._-]{0,61}[a-z0-9])?$/,
+    'must be a name: 1 to 63 characters of a-z, 0-9, ".", "_", "-", beginning and ending with a letter or digit',
+  )
   .meta({ title: 'name' })
 
 export const textField = z.string().min(1, 'must not be empty').max(4096, 'must be at most 4096 characters')
 
 export const labelsField = z
-  .record(z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._/-]{0,62}$/, 'must be a label name of letters, digits, ".", "_", "/", "-"'), z.string().max(256))
+  .record(
+    z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._/-]{0,62}$/, 'must be a label name of letters, digits, ".", "_", "/", "-"'),
+    z.string().max(256),
+  )
   .meta({ title: 'map of label → text' })
 
 /** One value or a list; always a list afterwards. */
 export function oneOrMany<T>(item: z.ZodType<T>, what: string): z.ZodType<T[]> {
   const many = z.array(item).min(1, `must name at least one ${what}`)
-  return z.union([many, item], { error: `must be ${/^[aeiou]/.test(what) ? 'an' : 'a'} ${what} or a list of them` }).transform((value) => (Array.isArray(value) ? value : [value]))
+  return z
+    .union([many, item], { error: `must be ${/^[aeiou]/.test(what) ? 'an' : 'a'} ${what} or a list of them` })
+    .transform((value) => (Array.isArray(value) ? value : [value]))
 }
 
 /**
@@ -92,7 +104,8 @@ function patternProblem(text: string): string | undefined {
 export const columnPatternField = patternField
   .superRefine((text, context) => {
     if (text === '*' || patternProblem(text) !== undefined) return
-    if (new ResourcePattern(text).length < 3) refuse(context, `"${text}" must name schema, table and column, such as "public.customers.email"`)
+    if (new ResourcePattern(text).length < 3)
+      refuse(context, `"${text}" must name schema, table and column, such as "public.customers.email"`)
   })
   .meta({ title: 'column pattern' })
 
@@ -141,5 +154,8 @@ export function exactlyOne(value: object, keys: readonly string[], context: Refu
   const given = keys.filter((key) => Object.hasOwn(value, key) && Reflect.get(value, key) !== undefined)
   if (given.length === 1) return
   const list = keys.join(', ')
-  refuse(context, given.length === 0 ? `${what} needs one of: ${list}` : `${what} can have only one of: ${list} (it has ${given.join(' and ')})`)
+  refuse(
+    context,
+    given.length === 0 ? `${what} needs one of: ${list}` : `${what} can have only one of: ${list} (it has ${given.join(' and ')})`,
+  )
 }

@@ -8,24 +8,28 @@ const algorithms = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256
 export const identityProviderSpec = z
   .strictObject({
     issuer: urlField.meta({ description: 'The `iss` of its tokens, compared character by character.' }),
-    audience: oneOrMany(textField, 'audience').meta({ description: 'Accepted `aud` values; a token must carry at least one of them.', title: 'text or list' }),
-    jwksUri: urlField.optional().meta({ description: 'Where its keys are. Default: discovered from `issuer`/.well-known/openid-configuration.' }),
-    algorithms: z
-      .array(wordField(algorithms))
-      .min(1)
-      .prefault(['RS256', 'ES256'])
-      .meta({ description: 'Accepted signature algorithms.' }),
+    audience: oneOrMany(textField, 'audience').meta({
+      description: 'Accepted `aud` values; a token must carry at least one of them.',
+      title: 'text or list',
+    }),
+    jwksUri: urlField
+      .optional()
+      .meta({ description: 'Where its keys are. Default: discovered from `issuer`/.well-known/openid-configuration.' }),
+    algorithms: z.array(wordField(algorithms)).min(1).prefault(['RS256', 'ES256']).meta({ description: 'Accepted signature algorithms.' }),
     maxTokenAge: durationField(1, documentLimits.token_age_max_seconds)
       .prefault('1h')
       .meta({ description: 'Tokens issued longer ago are refused, whatever their own expiry.' }),
-    clockSkew: durationField(0, documentLimits.clock_skew_max_seconds).prefault('60s').meta({ description: 'Tolerated difference of clocks, at most 5m.' }),
+    clockSkew: durationField(0, documentLimits.clock_skew_max_seconds)
+      .prefault('60s')
+      .meta({ description: 'Tolerated difference of clocks, at most 5m.' }),
     insecureHttp: z.boolean().prefault(false).meta({ description: 'Allow plain http, on loopback only. For a development issuer.' }),
   })
   .superRefine((spec, context) => {
     for (const key of ['issuer', 'jwksUri'] as const) {
       const address = spec[key]
       if (!address?.startsWith('http:')) continue
-      if (!spec.insecureHttp) refuse(context, 'must be https (a development issuer on loopback may set insecureHttp: true)', { path: [key] })
+      if (!spec.insecureHttp)
+        refuse(context, 'must be https (a development issuer on loopback may set insecureHttp: true)', { path: [key] })
       else if (!isLoopback(address)) refuse(context, 'plain http is accepted on loopback only', { path: [key] })
     }
   })
@@ -47,9 +51,8 @@ const claimRule = z
     glob: textField.optional().meta({ description: '`*` stands for anything but `/`, `**` for anything.' }),
   })
   .superRefine((rule, context) => exactlyOne(rule, ['equals', 'in', 'glob'], context, 'a claim rule'))
-  .transform(
-    ({ claim, equals, in: values, glob }): ClaimRule =>
-      glob !== undefined ? { claim, glob } : { claim, values: (values ?? (equals === undefined ? [] : [equals])).map(String) },
+  .transform(({ claim, equals, in: values, glob }): ClaimRule =>
+    glob !== undefined ? { claim, glob } : { claim, values: (values ?? (equals === undefined ? [] : [equals])).map(String) },
   )
 
 /** One condition on a token's claims. Numbers and booleans are compared as text. */
@@ -64,7 +67,9 @@ export const workloadSpec = z
       .meta({ description: 'Conditions on the claims; all must hold. Prefer immutable ids such as `repository_id`.' }),
     groups: z.array(nameField).prefault([]).meta({ description: 'Groups it belongs to.' }),
     showClaims: z.array(textField).prefault([]).meta({ description: 'Further claims kept in events and shown to reviewers.' }),
-    actorClaim: textField.prefault('actor').meta({ description: 'Claim that names the person behind a run, who may not approve what it asks.' }),
+    actorClaim: textField
+      .prefault('actor')
+      .meta({ description: 'Claim that names the person behind a run, who may not approve what it asks.' }),
   })
   .readonly()
 
@@ -73,23 +78,36 @@ export const roles = ['admin', 'auditor', 'reviewer', 'operator', 'member'] as c
 export const userSpec = z
   .strictObject({
     displayName: textField.optional().meta({ description: 'Name shown to people.' }),
-    email: z.email('must be an e-mail address').optional().meta({ description: 'E-mail address; also an alias that self-approval is checked against.', title: 'e-mail' }),
-    roles: z
-      .array(wordField(roles))
-      .prefault(['member'])
-      .meta({ description: 'What the user may do in the control plane.' }),
-    groups: z.array(nameField).prefault([]).meta({ description: 'Groups the user belongs to, besides those that list the user as a member.' }),
+    email: z
+      .email('must be an e-mail address')
+      .optional()
+      .meta({ description: 'E-mail address; also an alias that self-approval is checked against.', title: 'e-mail' }),
+    roles: z.array(wordField(roles)).prefault(['member']).meta({ description: 'What the user may do in the control plane.' }),
+    groups: z
+      .array(nameField)
+      .prefault([])
+      .meta({ description: 'Groups the user belongs to, besides those that list the user as a member.' }),
     aliases: z
       .record(z.string().regex(/^[a-z][a-z0-9_-]{0,31}$/, 'must be a lower-case service name such as github'), textField)
       .prefault({})
-      .meta({ description: 'Names elsewhere (`github`, `gitlab` …): the same person behind a CI run can’t approve it.', title: 'map of service → name' }),
+      .meta({
+        description: 'Names elsewhere (`github`, `gitlab` …): the same person behind a CI run can’t approve it.',
+        title: 'map of service → name',
+      }),
     disabled: z.boolean().prefault(false).meta({ description: 'Refuses every sign-in and credential of the user.' }),
   })
-  .transform(({ displayName, email, ...rest }) => ({ ...rest, ...(displayName === undefined ? {} : { displayName }), ...(email === undefined ? {} : { email }) }))
+  .transform(({ displayName, email, ...rest }) => ({
+    ...rest,
+    ...(displayName === undefined ? {} : { displayName }),
+    ...(email === undefined ? {} : { email }),
+  }))
 
 export const groupSpec = z
   .strictObject({
     description: textField.optional().meta({ description: 'What the group is for.' }),
-    members: z.array(nameField).prefault([]).meta({ description: 'User names. Membership is the union of this list and the users’ own `groups`.' }),
+    members: z
+      .array(nameField)
+      .prefault([])
+      .meta({ description: 'User names. Membership is the union of this list and the users’ own `groups`.' }),
   })
   .transform(({ description, members }) => ({ members, ...(description === undefined ? {} : { description }) }))

@@ -69,7 +69,14 @@ export type PolicyDocument = Read<'Policy'>
 export type Document = { [K in DocumentKind]: Read<K> }[DocumentKind]
 export type DocumentByKind = { readonly [K in DocumentKind]: Read<K> }
 
-export const documentKindNames = ['IdentityProvider', 'Workload', 'User', 'Group', 'Target', 'Policy'] as const satisfies readonly DocumentKind[]
+export const documentKindNames = [
+  'IdentityProvider',
+  'Workload',
+  'User',
+  'Group',
+  'Target',
+  'Policy',
+] as const satisfies readonly DocumentKind[]
 
 export function isDocumentKind(text: unknown): text is DocumentKind {
   return documentKindNames.some((kind) => kind === text)

@@ -63,23 +63,29 @@ function readDocument(source: YamlSource, path: string, kinds: DocumentKinds): {
   if ('message' in header) return { errors: [{ path, ...header }] }
   const result = kinds[header.kind].read(source.value, { text: source.text, path, line: source.line })
   if ('document' in result) return result
-  const errors = describeIssues(result.issues, documentJsonSchema(header.kind)).map(({ path: place, part, message, suggestion }): DocumentError => ({
-    path,
-    ...source.position(place, part),
-    message: `${fieldName(place)}${message}`,
-    ...(suggestion === undefined ? {} : { suggestion }),
-  }))
+  const errors = describeIssues(result.issues, documentJsonSchema(header.kind)).map(
+    ({ path: place, part, message, suggestion }): DocumentError => ({
+      path,
+      ...source.position(place, part),
+      message: `${fieldName(place)}${message}`,
+      ...(suggestion === undefined ? {} : { suggestion }),
+    }),
+  )
   return { errors }
 }
 
-type Header = { readonly kind: (typeof documentKindNames)[number] } | { readonly message: string; readonly line: number; readonly column: number; readonly suggestion?: string }
+type Header =
+  | { readonly kind: (typeof documentKindNames)[number] }
+  | { readonly message: string; readonly line: number; readonly column: number; readonly suggestion?: string }
 
 /** Version and kind come first: without them nothing else of a document can be judged. */
 function checkHeader({ value, position }: YamlSource): Header {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return { message: 'a document must be a map with apiVersion, kind, metadata and spec', ...position([], 'value') }
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    return { message: 'a document must be a map with apiVersion, kind, metadata and spec', ...position([], 'value') }
   const version: unknown = Reflect.get(value, 'apiVersion')
   if (version !== apiVersion) {
-    const message = version === undefined ? `the key "apiVersion" is missing: write ${apiVersion}` : `unknown apiVersion ${JSON.stringify(version)}`
+    const message =
+      version === undefined ? `the key "apiVersion" is missing: write ${apiVersion}` : `unknown apiVersion ${JSON.stringify(version)}`
     return { message, suggestion: apiVersion, ...position(['apiVersion'], 'value') }
   }
   const kind: unknown = Reflect.get(value, 'kind')

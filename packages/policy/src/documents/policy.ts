@@ -5,7 +5,19 @@ import { documentLimits } from '../limits.js'
 import type { Mask, Rule } from '../rule.js'
 import type { DocumentContext } from './context.js'
 import {
-  columnPatternField, durationField, exactlyOne, labelsField, nameField, oneOrMany, patternField, re2Field, refuse, sizeField, suggestFor, textField, wordField,
+  columnPatternField,
+  durationField,
+  exactlyOne,
+  labelsField,
+  nameField,
+  oneOrMany,
+  patternField,
+  re2Field,
+  refuse,
+  sizeField,
+  suggestFor,
+  textField,
+  wordField,
   type Refusals,
 } from './fields.js'
 
@@ -21,7 +33,11 @@ const subject = z
   })
   .superRefine((value, context) => exactlyOne(value, ['workload', 'user', 'group'], context, 'a subject'))
   .transform(({ workload, user, group }): PolicySubject =>
-    workload !== undefined ? { kind: 'workload', name: workload } : user !== undefined ? { kind: 'user', name: user } : { kind: 'group', name: group ?? '' },
+    workload !== undefined
+      ? { kind: 'workload', name: workload }
+      : user !== undefined
+        ? { kind: 'user', name: user }
+        : { kind: 'group', name: group ?? '' },
   )
 
 export interface PolicySubject {
@@ -37,9 +53,14 @@ const targets = z
   })
   .superRefine((value, context) => {
     const labels = Object.keys(value.labels ?? {}).length
-    if (!value.names && labels === 0 && value.protocol === undefined) refuse(context, 'must say which targets: names, labels or protocol (names: ["*"] means all)')
+    if (!value.names && labels === 0 && value.protocol === undefined)
+      refuse(context, 'must say which targets: names, labels or protocol (names: ["*"] means all)')
   })
-  .transform(({ names, labels, protocol }): PolicyTargets => ({ names: names ?? ['*'], labels: labels ?? {}, ...(protocol === undefined ? {} : { protocol }) }))
+  .transform(({ names, labels, protocol }): PolicyTargets => ({
+    names: names ?? ['*'],
+    labels: labels ?? {},
+    ...(protocol === undefined ? {} : { protocol }),
+  }))
 
 export interface PolicyTargets {
   readonly names: readonly string[]
@@ -50,11 +71,16 @@ export interface PolicyTargets {
 const session = z
   .strictObject({
     ttl: durationField(1, documentLimits.ttl_max_seconds).optional().meta({ description: 'Longest life of a session. Default 1h.' }),
-    idle: durationField(1, documentLimits.ttl_max_seconds).optional().meta({ description: 'A session that does nothing for so long is ended. Default 15m.' }),
+    idle: durationField(1, documentLimits.ttl_max_seconds)
+      .optional()
+      .meta({ description: 'A session that does nothing for so long is ended. Default 15m.' }),
     audit: wordField(['spooled', 'strict']).optional().meta({
-      description: '`spooled`: recorded on the agent before the command runs. `strict`: durable in the control plane first. Default spooled.',
+      description:
+        '`spooled`: recorded on the agent before the command runs. `strict`: durable in the control plane first. Default spooled.',
     }),
-    recordResults: sizeField(documentLimits.record_result_max_bytes).optional().meta({ description: 'Masked result kept per command for replay; 0 keeps none. Default 8KiB.' }),
+    recordResults: sizeField(documentLimits.record_result_max_bytes)
+      .optional()
+      .meta({ description: 'Masked result kept per command for replay; 0 keeps none. Default 8KiB.' }),
   })
   .transform(({ ttl, idle, audit, recordResults }): PolicySession => ({
     ...(ttl === undefined ? {} : { ttl_seconds: ttl }),
@@ -78,15 +104,27 @@ const approvers = z.strictObject({
 
 const mask = z
   .strictObject({
-    columns: oneOrMany(columnPatternField, 'column pattern').optional().meta({ description: 'Columns by origin: `schema.table.column`, each segment a glob.', title: 'pattern or list' }),
-    names: oneOrMany(textField, 'name').optional().meta({ description: 'Columns by name (glob, without regard to case), wherever they come from.', title: 'glob or list' }),
-    detect: oneOrMany(wordField(detectorNames), 'detector').optional().meta({ description: 'Content: built-in detectors or groups of them, see below.', title: 'detector or list' }),
+    columns: oneOrMany(columnPatternField, 'column pattern')
+      .optional()
+      .meta({ description: 'Columns by origin: `schema.table.column`, each segment a glob.', title: 'pattern or list' }),
+    names: oneOrMany(textField, 'name')
+      .optional()
+      .meta({ description: 'Columns by name (glob, without regard to case), wherever they come from.', title: 'glob or list' }),
+    detect: oneOrMany(wordField(detectorNames), 'detector')
+      .optional()
+      .meta({ description: 'Content: built-in detectors or groups of them, see below.', title: 'detector or list' }),
     // YAML reads a bare null as nothing at all; here it is the method.
-    with: z.union([wordField(['redact', 'partial', 'null', 'hash']), z.null()], { error: 'must be one of: redact, partial, null, hash' }).transform((method) => method ?? 'null').meta({ description: 'How the value is replaced.', title: '`redact`, `partial`, `null`, `hash`' }),
+    with: z
+      .union([wordField(['redact', 'partial', 'null', 'hash']), z.null()], { error: 'must be one of: redact, partial, null, hash' })
+      .transform((method) => method ?? 'null')
+      .meta({ description: 'How the value is replaced.', title: '`redact`, `partial`, `null`, `hash`' }),
   })
   .superRefine((value, context) => {
     if (!value.columns && !value.names && !value.detect) refuse(context, 'a mask needs columns, names or detect')
-    if (value.detect && value.with === 'null') refuse(context, 'a detector replaces a part of a value, so "null" has no meaning for it: use redact, partial or hash', { path: ['with'] })
+    if (value.detect && value.with === 'null')
+      refuse(context, 'a detector replaces a part of a value, so "null" has no meaning for it: use redact, partial or hash', {
+        path: ['with'],
+      })
   })
   .transform(({ columns, names, detect, with: method }): PolicyMask => ({
     with: method,
@@ -111,14 +149,23 @@ function ruleSchema(action: z.ZodType<string>) {
       allow: actions.optional().meta({ description: 'Actions that this rule permits.', title: 'action or list' }),
       deny: actions.optional().meta({ description: 'Actions that this rule forbids; beats every other rule.', title: 'action or list' }),
       hold: actions.optional().meta({ description: 'Actions that wait for approval; beats allow.', title: 'action or list' }),
-      on: oneOrMany(patternField, 'resource pattern').optional().meta({ description: 'Objects. Default: all, except those that must be named.', title: 'pattern or list' }),
-      matching: re2Field.optional().meta({ description: 'Only for commands whose text matches. It narrows a rule; no guarantee should rest on it.' }),
+      on: oneOrMany(patternField, 'resource pattern')
+        .optional()
+        .meta({ description: 'Objects. Default: all, except those that must be named.', title: 'pattern or list' }),
+      matching: re2Field
+        .optional()
+        .meta({ description: 'Only for commands whose text matches. It narrows a rule; no guarantee should rest on it.' }),
       when: z
         .record(textField, z.union([z.string(), z.number(), z.boolean()]))
         .optional()
-        .meta({ description: 'Facts that the effect must have, e.g. `missing_where: true`. An absent fact counts as false.', title: 'map of fact → value' }),
+        .meta({
+          description: 'Facts that the effect must have, e.g. `missing_where: true`. An absent fact counts as false.',
+          title: 'map of fact → value',
+        }),
       approvers: approvers.optional().meta({ description: 'Who may approve. Needed with hold, and only there.' }),
-      timeout: durationField(1, documentLimits.hold_timeout_max_seconds).optional().meta({ description: 'How long a held command waits. Default 30m.' }),
+      timeout: durationField(1, documentLimits.hold_timeout_max_seconds)
+        .optional()
+        .meta({ description: 'How long a held command waits. Default 30m.' }),
       reason: textField.max(500).optional().meta({ description: 'Told to the one who meets the rule.' }),
     })
     .superRefine((rule, context) => {
@@ -145,23 +192,35 @@ export function policySpec(context: DocumentContext) {
     .string()
     .superRefine((name, refusals) => {
       if (indexes.size === 0 || [...indexes.values()].some((index) => index.has(name))) return
-      refuse(refusals, `unknown action "${name}"`, { suggestion: suggestFor(name, [...indexes.values()].flatMap((index) => [...index.names])) })
+      refuse(refusals, `unknown action "${name}"`, {
+        suggestion: suggestFor(
+          name,
+          [...indexes.values()].flatMap((index) => [...index.names]),
+        ),
+      })
     })
     .meta({ title: 'action' })
-  return z
-    .strictObject({
-      subjects: z.array(subject).min(1, 'must name at least one workload, user or group').meta({ description: 'Whom it is about.' }),
-      targets: targets.meta({ description: 'Which targets it is about.' }),
-      session: session.prefault({}).meta({ description: 'Terms of the sessions. When several policies match, the tightest of each holds.' }),
-      rules: z.array(ruleSchema(action)).prefault([]).meta({ description: 'deny beats hold beats allow; what nothing allows is denied.' }),
-      mask: z.array(mask).prefault([]).meta({ description: 'What is rewritten in responses.' }),
-      tests: z.array(test).prefault([]).meta({ description: 'Run at apply time; a policy that fails one is not applied.' }),
-    })
-    // A transform, because it runs only once everything below is sound.
-    .transform((spec, refusals) => {
-      checkProtocol(spec, indexes, refusals)
-      return spec
-    })
+  return (
+    z
+      .strictObject({
+        subjects: z.array(subject).min(1, 'must name at least one workload, user or group').meta({ description: 'Whom it is about.' }),
+        targets: targets.meta({ description: 'Which targets it is about.' }),
+        session: session
+          .prefault({})
+          .meta({ description: 'Terms of the sessions. When several policies match, the tightest of each holds.' }),
+        rules: z
+          .array(ruleSchema(action))
+          .prefault([])
+          .meta({ description: 'deny beats hold beats allow; what nothing allows is denied.' }),
+        mask: z.array(mask).prefault([]).meta({ description: 'What is rewritten in responses.' }),
+        tests: z.array(test).prefault([]).meta({ description: 'Run at apply time; a policy that fails one is not applied.' }),
+      })
+      // A transform, because it runs only once everything below is sound.
+      .transform((spec, refusals) => {
+        checkProtocol(spec, indexes, refusals)
+        return spec
+      })
+  )
 }
 
 /** With `targets.protocol` given, an action of another protocol could never apply: a mistake. */
@@ -174,12 +233,19 @@ function checkProtocol(
   if (protocol === undefined || indexes.size === 0) return
   const index = indexes.get(protocol)
   if (!index) {
-    refuse(refusals, `unknown protocol "${protocol}"; known: ${[...indexes.keys()].join(', ')}`, { path: ['targets', 'protocol'], suggestion: suggestFor(protocol, indexes.keys()) })
+    refuse(refusals, `unknown protocol "${protocol}"; known: ${[...indexes.keys()].join(', ')}`, {
+      path: ['targets', 'protocol'],
+      suggestion: suggestFor(protocol, indexes.keys()),
+    })
     return
   }
   spec.rules.forEach((rule, position) => {
     for (const name of rule.actions) {
-      if (!index.has(name)) refuse(refusals, `${protocol} has no action "${name}"`, { path: ['rules', position, rule.verdict], suggestion: index.nearest(name) })
+      if (!index.has(name))
+        refuse(refusals, `${protocol} has no action "${name}"`, {
+          path: ['rules', position, rule.verdict],
+          suggestion: index.nearest(name),
+        })
     }
   })
 }

@@ -1,5 +1,15 @@
 const durationUnits: Readonly<Record<string, number>> = { ms: 0.001, s: 1, m: 60, h: 3600, d: 86_400 }
-const sizeUnits: Readonly<Record<string, number>> = { '': 1, B: 1, kB: 1000, KB: 1000, KiB: 1024, MB: 1_000_000, MiB: 1_048_576, GB: 1_000_000_000, GiB: 1_073_741_824 }
+const sizeUnits: Readonly<Record<string, number>> = {
+  '': 1,
+  B: 1,
+  kB: 1000,
+  KB: 1000,
+  KiB: 1024,
+  MB: 1_000_000,
+  MiB: 1_048_576,
+  GB: 1_000_000_000,
+  GiB: 1_073_741_824,
+}
 
 /** Seconds of `15m`, `1h30m`, `90s`, `500ms`, `7d`; units from large to small, each once. Undefined when it isn't a duration. */
 export function parseDuration(text: string): number | undefined {

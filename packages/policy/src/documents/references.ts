@@ -10,7 +10,13 @@ export function checkReferences(documents: readonly Document[]): DocumentError[]
   const errors: DocumentError[] = []
   const names = new Map<string, Set<string>>()
   const report = (document: Document, message: string, suggestion?: string): void => {
-    errors.push({ path: document.path, line: document.line, column: 1, message: `${document.kind} "${document.name}": ${message}`, ...(suggestion === undefined ? {} : { suggestion }) })
+    errors.push({
+      path: document.path,
+      line: document.line,
+      column: 1,
+      message: `${document.kind} "${document.name}": ${message}`,
+      ...(suggestion === undefined ? {} : { suggestion }),
+    })
   }
   for (const document of documents) {
     const known = names.get(document.kind) ?? new Set<string>()
@@ -18,7 +24,8 @@ export function checkReferences(documents: readonly Document[]): DocumentError[]
     names.set(document.kind, known.add(document.name))
   }
   // A workload and a user of one name would be one name in events and tests.
-  for (const document of documents) if (document.kind === 'User' && names.get('Workload')?.has(document.name)) report(document, 'a Workload has the same name')
+  for (const document of documents)
+    if (document.kind === 'User' && names.get('Workload')?.has(document.name)) report(document, 'a Workload has the same name')
 
   const groups = definedGroups(documents)
   const need = (document: Document, what: string, name: string, known: ReadonlySet<string> | undefined): void => {
@@ -30,11 +37,18 @@ export function checkReferences(documents: readonly Document[]): DocumentError[]
     if (document.kind === 'Policy') {
       for (const subject of document.spec.subjects) {
         if (subject.kind === 'group') need(document, 'group', subject.name, groups)
-        else need(document, subject.kind === 'user' ? 'User' : 'Workload', subject.name, names.get(subject.kind === 'user' ? 'User' : 'Workload'))
+        else
+          need(
+            document,
+            subject.kind === 'user' ? 'User' : 'Workload',
+            subject.name,
+            names.get(subject.kind === 'user' ? 'User' : 'Workload'),
+          )
       }
       for (const rule of document.spec.rules) for (const group of rule.approvers?.groups ?? []) need(document, 'group', group, groups)
       for (const test of document.spec.tests) {
-        if (!names.get('Workload')?.has(test.as)) need(document, 'workload or user', test.as, new Set([...(names.get('Workload') ?? []), ...(names.get('User') ?? [])]))
+        if (!names.get('Workload')?.has(test.as))
+          need(document, 'workload or user', test.as, new Set([...(names.get('Workload') ?? []), ...(names.get('User') ?? [])]))
         if (test.target !== undefined) need(document, 'Target', test.target, names.get('Target'))
       }
     }

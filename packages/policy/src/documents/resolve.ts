@@ -33,7 +33,12 @@ export interface ResolvedPolicy {
  * @param actions the target protocol's actions. With it, actions of other protocols are left out of the rules, and a rule
  *   left with none is left out itself
  */
-export function resolvePolicies(policies: readonly PolicyDocument[], identity: PolicyIdentity, target: PolicyTarget, actions?: ActionTree): ResolvedPolicy | undefined {
+export function resolvePolicies(
+  policies: readonly PolicyDocument[],
+  identity: PolicyIdentity,
+  target: PolicyTarget,
+  actions?: ActionTree,
+): ResolvedPolicy | undefined {
   const matching = policies
     .filter((policy) => namesIdentity(policy, identity) && selectsTarget(policy, target))
     // The same order on every control plane, so that equal policies make equal grants.
@@ -53,7 +58,9 @@ export function resolvePolicies(policies: readonly PolicyDocument[], identity: P
 
 /** Whether a policy is about this identity. */
 export function namesIdentity(policy: PolicyDocument, identity: PolicyIdentity): boolean {
-  return policy.spec.subjects.some((subject) => (subject.kind === 'group' ? identity.groups.includes(subject.name) : subject.kind === identity.kind && subject.name === identity.name))
+  return policy.spec.subjects.some((subject) =>
+    subject.kind === 'group' ? identity.groups.includes(subject.name) : subject.kind === identity.kind && subject.name === identity.name,
+  )
 }
 
 /** Whether a policy is about this target: name, labels and protocol must all fit. */

@@ -29,7 +29,12 @@ export function targetSpec(context: DocumentContext) {
 
 type Refuse = (message: string, path: (string | number)[], suggestion?: string) => void
 
-function ownPart(protocol: string, rest: Readonly<Record<string, unknown>>, context: DocumentContext, refuseAt: Refuse): Readonly<Record<string, unknown>> {
+function ownPart(
+  protocol: string,
+  rest: Readonly<Record<string, unknown>>,
+  context: DocumentContext,
+  refuseAt: Refuse,
+): Readonly<Record<string, unknown>> {
   const known = Object.keys(context.actionTrees)
   if (known.length > 0 && !known.includes(protocol)) {
     refuseAt(`unknown protocol "${protocol}"; known: ${known.join(', ')}`, ['protocol'], suggestFor(protocol, known))

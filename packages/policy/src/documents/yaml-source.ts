@@ -1,4 +1,14 @@
-import { isAlias, isMap, isScalar, isSeq, LineCounter, parseAllDocuments, type Document as YamlDocument, type Node, type ParsedNode } from 'yaml'
+import {
+  isAlias,
+  isMap,
+  isScalar,
+  isSeq,
+  LineCounter,
+  parseAllDocuments,
+  type Document as YamlDocument,
+  type Node,
+  type ParsedNode,
+} from 'yaml'
 import { documentLimits } from '../limits.js'
 
 /** A place in a file, both from 1. */
@@ -39,7 +49,16 @@ export function readYaml(text: string): { sources: YamlSource[]; problems: Sourc
   }
   let documents: readonly YamlDocument.Parsed<ParsedNode>[]
   try {
-    documents = [...parseAllDocuments(text, { lineCounter: lines, version: '1.2', schema: 'core', uniqueKeys: false, prettyErrors: false, keepSourceTokens: false })]
+    documents = [
+      ...parseAllDocuments(text, {
+        lineCounter: lines,
+        version: '1.2',
+        schema: 'core',
+        uniqueKeys: false,
+        prettyErrors: false,
+        keepSourceTokens: false,
+      }),
+    ]
   } catch {
     return { sources, problems: [{ line: 1, column: 1, message: 'the file is not YAML that can be read' }] }
   }
@@ -47,14 +66,23 @@ export function readYaml(text: string): { sources: YamlSource[]; problems: Sourc
     return { sources, problems: [{ line: 1, column: 1, message: `more than ${documentLimits.documents_per_file} documents in one file` }] }
   }
   for (const document of documents) {
-    const found: SourceProblem[] = [...document.errors, ...document.warnings].map((problem) => ({ message: yamlMessage(problem.code, problem.message), ...at(problem.pos[0]) }))
-    if (document.directives.yaml.version !== '1.2') found.push({ message: 'only YAML 1.2 is read: take the %YAML directive out', ...at(document.range[0]) })
+    const found: SourceProblem[] = [...document.errors, ...document.warnings].map((problem) => ({
+      message: yamlMessage(problem.code, problem.message),
+      ...at(problem.pos[0]),
+    }))
+    if (document.directives.yaml.version !== '1.2')
+      found.push({ message: 'only YAML 1.2 is read: take the %YAML directive out', ...at(document.range[0]) })
     const reader = new ValueReader((node, message) => found.push({ message, ...at(node.range?.[0] ?? document.range[0]) }))
     const value = found.length > 0 ? undefined : reader.read(document.contents)
     if (found.length > 0) problems.push(...found)
     else if (value !== null && value !== undefined) {
       const start = document.contents?.range?.[0] ?? document.range[0]
-      sources.push({ value, text: ownText(text, document), line: at(start).line, position: (path, part) => at(locate(document, path, part)) })
+      sources.push({
+        value,
+        text: ownText(text, document),
+        line: at(start).line,
+        position: (path, part) => at(locate(document, path, part)),
+      })
     }
   }
   return { sources, problems }
@@ -97,6 +125,8 @@ function locate(document: YamlDocument.Parsed<ParsedNode>, path: readonly Proper
   return offset
 }
 
+const coreTags = new Set(['str', 'int', 'float', 'bool', 'null', 'map', 'seq'].map((name) => `tag:yaml.org,2002:${name}`))
+
 class ValueReader {
   constructor(private readonly problem: (node: Node, message: string) => void) {}
 
@@ -111,7 +141,7 @@ class ValueReader {
       return null
     }
     if ('anchor' in node && node.anchor !== undefined) this.problem(node, 'anchors (&x) are not accepted: write the value out')
-    if (node.tag !== undefined && !node.tag.startsWith('tag:yaml.org,2002:')) this.problem(node, 'tags (!x) are not accepted')
+    if (node.tag !== undefined && !coreTags.has(node.tag)) this.problem(node, 'tags (!x) are not accepted')
     if (isMap<Node, Node | null>(node)) return this.#map(node.items, depth)
     if (isSeq<Node>(node)) return node.items.map((item) => this.read(item, depth + 1))
     if (isScalar(node)) return node.value

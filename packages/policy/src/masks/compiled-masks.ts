@@ -76,7 +76,8 @@ export class CompiledMasks {
       const method = column.direct || mask.method === 'null' ? mask.method : 'redact'
       if (!found || strictest(found.method, method) !== found.method) found = { method, rule: mask.id }
     }
-    if (!column.lineageKnown && (!found || strictest(found.method, 'redact') === 'redact')) return { method: 'redact', rule: 'builtin:unknown-lineage' }
+    if (!column.lineageKnown && (!found || strictest(found.method, 'redact') === 'redact'))
+      return { method: 'redact', rule: 'builtin:unknown-lineage' }
     return found
   }
 
@@ -146,6 +147,7 @@ function compile(mask: Mask): CompiledMask {
 /** A source whose column isn't known (`t.*`) may be any column, so every name pattern covers it. */
 function covers(mask: CompiledMask, sources: readonly string[], names: readonly string[]): boolean {
   return (
-    mask.columns.some((pattern) => sources.some((source) => pattern.mayCover(source))) || mask.names.some((glob) => names.some((name) => name === '*' || glob.test(name)))
+    mask.columns.some((pattern) => sources.some((source) => pattern.mayCover(source))) ||
+    mask.names.some((glob) => names.some((name) => name === '*' || glob.test(name)))
   )
 }

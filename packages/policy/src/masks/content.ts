@@ -1,5 +1,5 @@
 import type { Detector } from '../detectors/detector.js'
-import { Features } from '../detectors/features.js'
+import { Features, NeedsTable } from '../detectors/features.js'
 import type { DetectorName } from '../detectors/names.js'
 import { detectorsNamed } from '../detectors/registry.js'
 import type { Mask, MaskMethod } from '../rule.js'
@@ -26,6 +26,7 @@ type Replace = (method: MaskMethod, value: string, kind: DetectorName | undefine
 export class ContentMasker {
   readonly #enabled: readonly { readonly detector: Detector; readonly method: MaskMethod }[]
   readonly #features = new Features()
+  readonly #needs: NeedsTable
   /** One look for the literal beginnings of all detectors that have any. */
   readonly #anchors: RegExp | undefined
 
@@ -43,8 +44,10 @@ export class ContentMasker {
       }
     }
     this.#enabled = [...methods].map(([detector, method]) => ({ detector, method }))
+    this.#needs = new NeedsTable(this.#enabled.map(({ detector }) => detector.needs))
     const anchors = this.#enabled.flatMap(({ detector }) => detector.anchors ?? [])
-    this.#anchors = anchors.length === 0 ? undefined : new RegExp(anchors.map((anchor) => anchor.replace(/[$.*+?()[\]{}|\\^]/g, '\\$&')).join('|'))
+    this.#anchors =
+      anchors.length === 0 ? undefined : new RegExp(anchors.map((anchor) => anchor.replace(/[$.*+?()[\]{}|\\^]/g, '\\$&')).join('|'))
   }
 
   get active(): boolean {
@@ -54,21 +57,23 @@ export class ContentMasker {
   /** False when no value inside these UTF-8 bytes can hold anything. Safe for a whole row or buffer at once. */
   mayHold(bytes: Uint8Array, start: number, end: number): boolean {
     if (this.#enabled.length === 0) return false
-    const features = this.#features.ofBytes(bytes, start, end)
-    return this.#enabled.some(({ detector }) => detector.possible(features))
+    return this.#needs.possible(this.#features.ofBytes(bytes, start, end)) !== 0
   }
 
   mask(text: string): ContentResult {
-    const finds = this.#finds(text)
+    const possible = this.#enabled.length === 0 ? 0 : this.#needs.possible(this.#features.ofText(text))
+    if (possible === 0) return { text, count: 0 }
+    const finds = this.#finds(text, possible)
     return finds.length === 0 ? { text, count: 0 } : this.#rewrite(text, finds)
   }
 
-  #finds(text: string): Find[] {
+  #finds(text: string, possible: number): Find[] {
     const finds: Find[] = []
-    const features = this.#features.ofText(text)
     let anchored: boolean | undefined
-    for (const { detector, method } of this.#enabled) {
-      if (!detector.possible(features)) continue
+    for (let index = 0, left = possible; left !== 0; index++, left >>>= 1) {
+      const enabled = (left & 1) === 0 ? undefined : this.#enabled[index]
+      if (!enabled) continue
+      const { detector, method } = enabled
       if (detector.anchors) {
         anchored ??= this.#anchors?.test(text) ?? false
         if (!anchored) continue

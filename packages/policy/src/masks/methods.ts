@@ -19,7 +19,8 @@ export function strictest(a: MaskMethod, b: MaskMethod): MaskMethod {
  */
 export function partial(value: string, kind?: DetectorName): string {
   if (kind === 'email' || (kind === undefined && looksLikeEmail(value))) return partialEmail(value)
-  const numeric = kind === 'credit_card' || kind === 'phone' || kind === 'ssn' || kind === 'iban' || (kind === undefined && looksLikeNumber(value))
+  const numeric =
+    kind === 'credit_card' || kind === 'phone' || kind === 'ssn' || kind === 'iban' || (kind === undefined && looksLikeNumber(value))
   const compact = numeric ? value.replace(/[^0-9A-Za-z]/g, '') : ''
   if (compact.length >= 8) return `***${compact.slice(-4)}`
   const [first, second, third] = value

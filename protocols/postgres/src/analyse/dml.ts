@@ -3,7 +3,7 @@ import { as, kindOf, type Body, type Node } from './ast.js'
 import { withClause } from './ctes.js'
 import { children, condition, expression } from './expressions.js'
 import { fromClause, fromItem } from './from.js'
-import { noSources, union, type BaseColumn, type Value } from './lineage.js'
+import { computed, noSources, type Value } from './lineage.js'
 import type { ResolvedRelation } from './names.js'
 import { quoteIdent } from './quote.js'
 import { relationItem, resolveRangeVar, selectEffect } from './relations.js'
@@ -32,10 +32,11 @@ export function insertQuery(walk: Walk, scope: Scope, stmt: Body<'InsertStmt'>):
   const source = stmt.selectStmt ? queryNode(walk, new Scope(scope), stmt.selectStmt) : noResult
   const named = (stmt.cols ?? []).map((node) => assigned(walk, scope, node))
   const columns = named.length > 0 ? named : firstColumns(target.item, source)
-  const copied = source.open ? source.rest.sources : union(source.columns.map((column) => column.value.sources))
-  writeEffect(walk, target.resolved, 'insert', { details: writeDetails(columns, copied) })
+  const values = columns.map((_, index): Value => (source.open ? source.rest : (source.columns[index]?.value ?? noSources)))
+  store(walk, target, columns, values)
+  writeEffect(walk, target.resolved, 'insert', { details: writeDetails(columns) })
   scope.items.push(target.item)
-  if (stmt.onConflictClause) onConflict(walk, scope, target, stmt.onConflictClause)
+  if (stmt.onConflictClause) onConflict(walk, scope, target, stmt.onConflictClause, columns, values)
   return returning(walk, scope, target, stmt.returningClause)
 }
 
@@ -46,7 +47,14 @@ function firstColumns(item: ScopeItem, source: QueryShape): string[] {
   return item.columns.slice(0, given === 0 ? item.columns.length : given).map((column) => column.name)
 }
 
-function onConflict(walk: Walk, scope: Scope, target: Target, clause: Body<'OnConflictClause'>): void {
+function onConflict(
+  walk: Walk,
+  scope: Scope,
+  target: Target,
+  clause: Body<'OnConflictClause'>,
+  inserted: readonly string[],
+  values: readonly Value[],
+): void {
   if (clause.infer) {
     walk.predicate++
     for (const element of clause.infer.indexElems ?? []) {
@@ -59,12 +67,13 @@ function onConflict(walk: Walk, scope: Scope, target: Target, clause: Body<'OnCo
   }
   if (clause.action !== 'ONCONFLICT_UPDATE') return
   const inner = new Scope(scope)
-  // `excluded` is the row that was to be inserted: its values are the client's own.
-  const proposed = target.item.columns.map((column) => ({ name: column.name, value: noSources }))
-  inner.items.push({ ...newItem({ alias: 'excluded', columns: proposed, open: target.item.open, other: () => noSources, base: false }), columnsVisible: false })
-  const written = assignments(walk, inner, clause.targetList)
+  // `excluded` is the row that was to be inserted: its values come from where the inserted ones do.
+  const all = computed(values)
+  const proposed = target.item.columns.map((column) => ({ name: column.name, value: values[inserted.indexOf(column.name)] ?? noSources }))
+  inner.items.push({ ...newItem({ alias: 'excluded', columns: proposed, open: target.item.open, other: () => all, base: false }), columnsVisible: false })
+  const columns = assignments(walk, inner, target, clause.targetList)
   condition(walk, inner, clause.whereClause)
-  writeEffect(walk, target.resolved, 'update', { details: { ...writeDetails(written.columns, written.copied), on_conflict: true } })
+  writeEffect(walk, target.resolved, 'update', { details: { ...writeDetails(columns), on_conflict: true } })
   readsTarget(walk, target)
 }
 
@@ -73,9 +82,9 @@ export function updateQuery(walk: Walk, scope: Scope, stmt: Body<'UpdateStmt'>):
   const target = openTarget(walk, stmt.relation)
   scope.items.push(target.item)
   fromClause(walk, scope, stmt.fromClause)
-  const written = assignments(walk, scope, stmt.targetList)
+  const columns = assignments(walk, scope, target, stmt.targetList)
   const everything = !narrows(walk, scope, stmt.whereClause)
-  const details = { ...writeDetails(written.columns, written.copied), ...(everything ? { missing_where: true } : {}) }
+  const details = { ...writeDetails(columns), ...(everything ? { missing_where: true } : {}) }
   writeEffect(walk, target.resolved, 'update', { details, inherit: target.inherit })
   readsTarget(walk, target)
   return returning(walk, scope, target, stmt.returningClause)
@@ -120,12 +129,13 @@ function mergeAction(walk: Walk, scope: Scope, target: Target, when: Body<'Merge
       const values = (when.values ?? []).map((value) => expression(walk, scope, value))
       const named = (when.targetList ?? []).map((node) => assigned(walk, scope, node))
       const columns = named.length > 0 ? named : target.item.open ? ['*'] : target.item.columns.slice(0, values.length).map((column) => column.name)
-      writeEffect(walk, target.resolved, 'insert', { details: { ...writeDetails(columns, union(values.map((value) => value.sources))), merge: true }, ...options })
+      store(walk, target, columns, values)
+      writeEffect(walk, target.resolved, 'insert', { details: { ...writeDetails(columns), merge: true }, ...options })
       return
     }
     case 'CMD_UPDATE': {
-      const written = assignments(walk, scope, when.targetList)
-      writeEffect(walk, target.resolved, 'update', { details: { ...writeDetails(written.columns, written.copied), merge: true }, ...options })
+      const columns = assignments(walk, scope, target, when.targetList)
+      writeEffect(walk, target.resolved, 'update', { details: { ...writeDetails(columns), merge: true }, ...options })
       return
     }
     case 'CMD_DELETE':
@@ -145,27 +155,35 @@ function assigned(walk: Walk, scope: Scope, node: Node): string {
   return target?.name ?? ''
 }
 
-function assignments(walk: Walk, scope: Scope, nodes: readonly Node[] | undefined): { columns: string[]; copied: readonly BaseColumn[] } {
+function assignments(walk: Walk, scope: Scope, target: Target, nodes: readonly Node[] | undefined): string[] {
   const columns: string[] = []
-  const values: Value[] = []
+  let multiple: Value = noSources
   for (const node of nodes ?? []) {
-    columns.push(assigned(walk, scope, node))
-    const value = as(node, 'ResTarget')?.val
-    if (!value) continue
-    const multiple = as(value, 'MultiAssignRef')
-    // (a, b) = (…): every column carries the whole source; once is enough.
-    if (multiple && multiple.colno !== 1) continue
-    values.push(multiple?.source ? expression(walk, scope, multiple.source) : expression(walk, scope, value))
+    const column = assigned(walk, scope, node)
+    columns.push(column)
+    const given = as(node, 'ResTarget')?.val
+    if (!given) continue
+    const part = as(given, 'MultiAssignRef')
+    // (a, b) = (…): every column carries the whole source; it is walked once and counts for each.
+    const value = !part ? expression(walk, scope, given) : part.colno === 1 && part.source ? expression(walk, scope, part.source) : multiple
+    if (part) multiple = computed([value])
+    store(walk, target, [column], [value])
   }
-  return { columns, copied: union(values.map((value) => value.sources)) }
+  return columns
 }
 
-function writeDetails(columns: readonly string[], copied: readonly BaseColumn[]): JsonObject {
-  return {
-    columns_written: columns.map((name) => (name === '*' ? name : quoteIdent(name))),
-    // A masked column copied into another one would be read unmasked there: a rule can ask for this.
-    ...(copied.length === 0 ? {} : { copied_from: copied.map((source) => source.full) }),
+/** Notes what is stored where: a masked column copied into another one would be read unmasked there. */
+function store(walk: Walk, target: Target, columns: readonly string[], values: readonly Value[]): void {
+  for (const [index, value] of values.entries()) {
+    if (value.sources.length === 0) continue
+    const name = columns[index]
+    const into = name === undefined || name === '*' ? undefined : `${target.resolved.resource}.${quoteIdent(name)}`
+    walk.stores.push({ value: value.sources, ...(into === undefined ? {} : { into }) })
   }
+}
+
+function writeDetails(columns: readonly string[]): JsonObject {
+  return { columns_written: columns.map((name) => (name === '*' ? name : quoteIdent(name))) }
 }
 
 /** Walks WHERE. False when it is missing or looks at no column at all (`WHERE true`, `WHERE 1 = 1`). */

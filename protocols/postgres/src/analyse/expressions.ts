@@ -61,6 +61,9 @@ const transparent: ReadonlySet<string> = new Set<NodeKind>([
   'JsonTablePathSpec', 'JsonTableColumn', 'JsonKeyValue', 'JsonParseExpr', 'JsonScalarExpr', 'JsonSerializeExpr', 'JsonObjectConstructor',
   'JsonArrayConstructor', 'JsonArrayQueryConstructor', 'JsonAggConstructor', 'JsonObjectAgg', 'JsonArrayAgg', 'WindowDef', 'List',
   'RangeTableFuncCol', 'IndexElem', 'InferClause', 'DefElem',
+  // Parts of definitions; what they hold is an expression, a type or a name.
+  'ColumnDef', 'Constraint', 'PartitionCmd', 'PartitionBoundSpec', 'PartitionElem', 'PartitionSpec', 'PartitionRangeDatum', 'TableLikeClause',
+  'AlterTableCmd', 'ATAlterConstraint', 'ReplicaIdentityStmt', 'RoleSpec', 'RangeVar', 'ObjectWithArgs', 'StatsElem',
 ])
 
 export function isExpressionKind(kind: string): boolean {

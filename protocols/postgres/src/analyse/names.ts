@@ -6,6 +6,12 @@ import type { OverlayCatalog } from './overlay.js'
 import type { QualifiedName } from './ast.js'
 import { AnalysisError, type FunctionInfo, type NameContext, type OperatorInfo, type Relation, type TypeInfo } from './types.js'
 
+export interface Undecided {
+  readonly scope: 'path' | 'all'
+  /** What the earlier statement does, for the message. */
+  readonly why: string
+}
+
 /** A relation's name after resolution. `relation` is missing for one that is assumed (offline). */
 export interface ResolvedRelation {
   readonly schema: string
@@ -39,6 +45,8 @@ export class Names {
     readonly searchPath: readonly string[] = context.searchPath,
     /** False for the definition of a view: the server prints a name that a temporary relation hides with its schema. */
     implicitTemp = true,
+    /** Set when an earlier statement of the same string made names uncertain: those without a schema, or all. */
+    readonly undecided?: Undecided,
   ) {
     const explicit = searchPath
     const implied = explicit.includes('pg_catalog') ? explicit : ['pg_catalog', ...explicit]
@@ -47,7 +55,20 @@ export class Names {
   }
 
   withPath(searchPath: readonly string[]): Names {
-    return new Names(this.catalog, this.context, searchPath)
+    return new Names(this.catalog, this.context, searchPath, true, this.undecided?.scope === 'all' ? this.undecided : undefined)
+  }
+
+  withUndecided(undecided: Undecided): Names {
+    return this.undecided?.scope === 'all' ? this : new Names(this.catalog, this.context, this.searchPath, true, undecided)
+  }
+
+  #decided(schema: string | undefined): void {
+    if (this.undecided === undefined || (this.undecided.scope === 'path' && schema !== undefined)) return
+    throw new AnalysisError(
+      'unresolved',
+      `what names mean here can't be told before an earlier statement of the same text has run: ${this.undecided.why}`,
+      'Send the statements separately.',
+    )
   }
 
   #isTemp(schema: string): boolean {
@@ -56,6 +77,7 @@ export class Names {
 
   /** Where an object without a schema is created. */
   creationSchema(): string {
+    this.#decided(undefined)
     const schema = this.searchPath.find((name) => name !== '')
     if (schema === undefined) {
       throw new AnalysisError('unresolved', 'no schema has been selected to create in', 'Name the schema, or SET search_path in a statement of its own first.')
@@ -66,6 +88,7 @@ export class Names {
   /** The relation, or undefined when a complete catalog has none of this name. */
   relation(name: QualifiedName): ResolvedRelation | undefined {
     this.#checkCatalog(name)
+    this.#decided(name.schema)
     if (name.schema !== undefined) return this.#lookup(name.schema, name.name) ?? (this.catalog.complete ? undefined : this.assumed(name.schema, name.name))
     for (const schema of this.#relationPath) {
       const found = this.#lookup(schema, name.name)
@@ -91,8 +114,7 @@ export class Names {
 
   #lookup(schema: string, name: string): ResolvedRelation | undefined {
     if (this.#isTemp(schema)) {
-      let relation = this.catalog.relation('pg_temp', name)
-      if (!relation && this.context.tempSchema !== undefined && !this.catalog.dropped('pg_temp', name)) relation = this.catalog.relation(this.context.tempSchema, name)
+      const relation = this.catalog.relation('pg_temp', name)
       return relation && { schema: 'pg_temp', name, resource: canonical('pg_temp', name), relation, temporary: true }
     }
     const relation = this.catalog.relation(schema, name)
@@ -109,6 +131,7 @@ export class Names {
    * here: so each candidate counts.
    */
   function(name: QualifiedName): ResolvedFunction {
+    if (name.schema !== 'pg_catalog') this.#decided(name.schema)
     if (name.schema !== undefined) return this.#functionIn(this.#isTemp(name.schema) ? (this.context.tempSchema ?? 'pg_temp') : name.schema, name.name)
     const builtin = builtinKind(name.name)
     let user: FunctionInfo[] | undefined
@@ -135,12 +158,14 @@ export class Names {
   operators(name: QualifiedName): readonly OperatorInfo[] {
     const found = this.catalog.operators(name.name)
     if (found.length === 0) return found
+    this.#decided(name.schema)
     return found.filter((operator) => (name.schema === undefined ? this.#objectPath.includes(operator.schema) : operator.schema === name.schema))
   }
 
   /** The user-defined type of this name, if it is one. */
   type(name: QualifiedName): TypeInfo | undefined {
     if (name.schema === 'pg_catalog') return undefined
+    this.#decided(name.schema)
     if (name.schema !== undefined) return this.catalog.type(name.schema, name.name)
     for (const schema of this.#objectPath) {
       const found = this.catalog.type(schema, name.name)

@@ -10,10 +10,19 @@ export class OverlayCatalog implements Catalog {
   readonly complete: boolean
   readonly #relations = new Map<string, Relation | undefined>()
   readonly #schemas = new Map<string, boolean>()
+  readonly #functions = new Map<string, FunctionInfo>()
+  readonly #types = new Map<string, TypeInfo>()
   readonly #lineage = new WeakMap<Relation, ReadonlyMap<string, Value>>()
 
-  constructor(readonly base: Catalog) {
+  readonly #temporary: readonly Relation[]
+
+  /** @param temporary the session's temporary relations, known by the schema `pg_temp` here */
+  constructor(
+    readonly base: Catalog,
+    temporary: readonly Relation[] = [],
+  ) {
     this.complete = base.complete
+    this.#temporary = temporary
   }
 
   /** True once anything was laid over: what was derived from the snapshot alone may then not be shared. */
@@ -30,6 +39,7 @@ export class OverlayCatalog implements Catalog {
   }
 
   relation(schema: string, name: string): Relation | undefined {
+    if (schema === 'pg_temp' && !this.#relations.has(canonical(schema, name))) return this.#temporary.find((relation) => relation.name === name)
     if (this.#relations.size === 0) return this.base.relation(schema, name)
     const key = canonical(schema, name)
     if (this.#relations.has(key)) return this.#relations.get(key)
@@ -37,18 +47,17 @@ export class OverlayCatalog implements Catalog {
     return this.base.relation(schema, name)
   }
 
-  /** Whether a statement of this string dropped it. */
-  dropped(schema: string, name: string): boolean {
-    const key = canonical(schema, name)
-    return (this.#relations.has(key) && this.#relations.get(key) === undefined) || this.#schemas.get(schema) === false
-  }
-
   relationByOid(oid: number): Relation | undefined {
     return this.base.relationByOid(oid)
   }
 
+  relationNamed(name: string): Relation | undefined {
+    return this.#relations.has(name) ? this.#relations.get(name) : this.base.relationNamed(name)
+  }
+
   functions(schema: string, name: string): readonly FunctionInfo[] {
-    return this.base.functions(schema, name)
+    const made = this.#functions.size === 0 ? undefined : this.#functions.get(canonical(schema, name))
+    return made ? [...this.base.functions(schema, name), made] : this.base.functions(schema, name)
   }
 
   operators(name: string): readonly OperatorInfo[] {
@@ -56,7 +65,7 @@ export class OverlayCatalog implements Catalog {
   }
 
   type(schema: string, name: string): TypeInfo | undefined {
-    return this.base.type(schema, name)
+    return this.#types.get(canonical(schema, name)) ?? this.base.type(schema, name)
   }
 
   /** Where the values of a relation made in this string come from, by column. */
@@ -67,6 +76,14 @@ export class OverlayCatalog implements Catalog {
   create(relation: Relation, lineage?: ReadonlyMap<string, Value>): void {
     this.#relations.set(canonical(relation.schema, relation.name), relation)
     if (lineage) this.#lineage.set(relation, lineage)
+  }
+
+  createFunction(info: FunctionInfo): void {
+    this.#functions.set(canonical(info.schema, info.name), info)
+  }
+
+  createType(info: TypeInfo): void {
+    this.#types.set(canonical(info.schema, info.name), info)
   }
 
   drop(schema: string, name: string): void {

@@ -1,12 +1,12 @@
 import { createRequire } from 'node:module'
 import { pathToFileURL } from 'node:url'
-import type { Node, ParseResult } from 'libpg-query'
+import type { Node, ParseResult, ScanResult } from 'libpg-query'
 import { AnalysisError } from './types.js'
 
 interface Grammar {
   loadModule(): Promise<void>
   parseSync(text: string): ParseResult
-  parsePlPgSQLSync(text: string): unknown
+  scanSync(text: string): ScanResult
 }
 
 export interface RawStatement {
@@ -80,14 +80,18 @@ export function parseText(text: string): RawStatement[] {
   return out
 }
 
-/** The body of a PL/pgSQL function or DO block as libpg-query reads it; undefined when it is not PL/pgSQL or can't be read. */
-export function parseBody(createFunction: string): unknown {
-  try {
-    return current?.parsePlPgSQLSync(createFunction)
-  } catch (error) {
-    if (!(error instanceof Error) || error.constructor !== Error) replaceTorn()
-    return undefined
+/**
+ * The query inside `PREPARE name (types) AS query`: what follows the first AS outside parentheses (a name that is written `as` must be
+ * quoted, and is another token then).
+ */
+export function preparedText(prepare: string): string | undefined {
+  let depth = 0
+  for (const token of current?.scanSync(prepare).tokens ?? []) {
+    if (token.tokenName === 'ASCII_40') depth++
+    else if (token.tokenName === 'ASCII_41') depth--
+    else if (token.tokenName === 'AS' && depth === 0) return Buffer.from(prepare, 'utf8').subarray(token.end).toString('utf8').trim()
   }
+  return undefined
 }
 
 const blank = /^[\s;]*$/

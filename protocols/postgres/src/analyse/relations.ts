@@ -5,7 +5,7 @@ import type { ResolvedRelation } from './names.js'
 import { quoteIdent } from './quote.js'
 import { newItem, renamed, type ScopeItem } from './scope.js'
 import { systemRelation } from './system-catalogs.js'
-import type { Catalog, Relation } from './types.js'
+import type { Relation } from './types.js'
 import { viewShape } from './views.js'
 import type { Walk } from './walk.js'
 
@@ -23,11 +23,6 @@ export function parseCanonical(name: string): { schema: string; name: string } {
   const parts: string[] = []
   for (const match of name.matchAll(/"((?:[^"]|"")*)"|([^".]+)/g)) parts.push(match[1]?.replaceAll('""', '"') ?? match[2] ?? '')
   return { schema: parts[0] ?? '', name: parts[1] ?? '' }
-}
-
-export function relationOf(catalog: Catalog, resource: string): Relation | undefined {
-  const { schema, name } = parseCanonical(resource)
-  return catalog.relation(schema, name)
 }
 
 /** The relation that a RangeVar names. @throws {AnalysisError} unresolved */
@@ -109,7 +104,7 @@ function shapeOf(walk: Walk, resolved: ResolvedRelation, relation: Relation): Sh
   const known = shapes.get(relation)
   if (known) return known
   const ancestors = closure(walk, relation, 'parents')
-  const above = ancestors.map((name) => relationOf(walk.names.catalog, name)).filter((parent): parent is Relation => parent !== undefined)
+  const above = ancestors.map((name) => walk.names.catalog.relationNamed(name)).filter((parent): parent is Relation => parent !== undefined)
   const columns = relation.columns.map((column): NamedValue => {
     const sources: BaseColumn[] = [baseColumn(resolved.resource, column.name)]
     // A mask on the parent must also hit what is read through the partition's own name.
@@ -129,7 +124,7 @@ function closure(walk: Walk, relation: Relation, direction: 'parents' | 'childre
   for (let name = queue.pop(); name !== undefined; name = queue.pop()) {
     if (seen.has(name)) continue
     seen.add(name)
-    queue.push(...(relationOf(walk.names.catalog, name)?.[direction] ?? []))
+    queue.push(...(walk.names.catalog.relationNamed(name)?.[direction] ?? []))
   }
   return [...seen]
 }

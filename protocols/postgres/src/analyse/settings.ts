@@ -109,6 +109,7 @@ function searchPath(walk: Walk, list: readonly (string | null | undefined)[] | u
   const names = list?.filter((name): name is string => typeof name === 'string')
   if (!names || names.length === 0 || local) {
     // RESET and DEFAULT depend on the role's and database's settings; LOCAL ends with the transaction.
+    if (names && names.length > 0) walk.localPath = existing(walk, names)
     return { kind: 'search_path', value: 'unknown' }
   }
   return { kind: 'search_path', value: existing(walk, names) }

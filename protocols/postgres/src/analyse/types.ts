@@ -77,10 +77,20 @@ export interface NameContext {
   readonly database: string
   /** This session's temporary schema (`pg_temp_3`), once it has one. */
   readonly tempSchema?: string
+  /**
+   * This session's temporary relations, schema `pg_temp`. They stand here and not in the catalog, which sessions share: one
+   * session's must never shadow another's tables.
+   */
+  readonly temporary?: readonly Relation[]
   /** SQL-level PREPARE. */
   readonly prepared: ReadonlyMap<string, PreparedStatement>
   /** Open SQL cursors by name. */
   readonly cursors: ReadonlyMap<string, CursorInfo>
+  /**
+   * True when no transaction is open, or nothing that names depend on was changed in it: then COMMIT and ROLLBACK undo nothing,
+   * and a statement after one of them in the same text can be analysed.
+   */
+  readonly transactionClean?: boolean
 }
 
 export interface PreparedStatement {

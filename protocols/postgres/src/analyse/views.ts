@@ -42,7 +42,7 @@ function analyseDefinition(walk: Walk, relation: Relation): ViewShape {
   const own = relation.oid === 0
   const path = own ? walk.names.searchPath : (catalog.definitionPath ?? [])
   const temporary = own || relation.schema.startsWith('pg_temp')
-  const inner = new Walk(new Names(catalog, context, path, temporary), text, walk.budget, [...walk.views, relation])
+  const inner = new Walk(new Names(catalog, context, path, temporary), '', walk.budget, [...walk.views, relation])
   const shape = selectQuery(inner, new Scope(undefined), query)
   const columns = relation.columns.map((_, index) => (shape.open ? fromAnywhere : (shape.columns[index]?.value ?? fromAnywhere)))
   return { effects: inner.finish(), reads: [...inner.reads], columns }

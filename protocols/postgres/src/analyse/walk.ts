@@ -10,6 +10,12 @@ const maxDepth = 700
 /** Steps over nodes and columns per query string: bounds views of views of wide tables, chains of CTEs that double. */
 const maxWork = 2_000_000
 
+/** A value that is stored, and the column that takes it. */
+export interface Stored {
+  readonly value: readonly BaseColumn[]
+  readonly into?: string
+}
+
 export interface Budget {
   work: number
 }
@@ -20,6 +26,10 @@ export class Walk {
   readonly reads = new Set<BaseColumn>()
   readonly predicates = new Set<BaseColumn>()
   readonly changes: StateChange[] = []
+  /** Values that the statement stores. */
+  readonly stores: Stored[] = []
+  /** The search path that SET LOCAL sets for the rest of the string. */
+  localPath: readonly string[] | undefined
   /** Above 0 while in WHERE, JOIN, GROUP BY, ORDER BY and the like: columns read there steer the result without being in it. */
   predicate = 0
   /** Column references so far; tells whether a WHERE looks at any. */
@@ -38,6 +48,11 @@ export class Walk {
     views: readonly Relation[] = [],
   ) {
     this.views = views
+  }
+
+  /** A walk over a part of the same statement under other names. */
+  withNames(names: Names): Walk {
+    return new Walk(names, this.text, this.budget, this.views)
   }
 
   /** One level deeper; pair with {@link leave}. */
@@ -77,9 +92,21 @@ export class Walk {
     return known
   }
 
-  /** An error with the character position of a node. */
+  /** A column out of its full name, as an earlier analysis wrote it. */
+  namedColumn(full: string): BaseColumn {
+    let known = this.#assumed.get(full)
+    if (!known) {
+      const { table, column } = splitColumn(full)
+      known = { table, column, full }
+      this.#assumed.set(full, known)
+    }
+    return known
+  }
+
+  /** An error with the character position of a node; without one in a view's or a prepared statement's own text. */
   unresolved(message: string, hint: string, location?: number): AnalysisError {
-    return new AnalysisError('unresolved', message, hint, location === undefined || location < 0 ? undefined : characterAt(this.text, location))
+    const known = location !== undefined && location >= 0 && this.text !== ''
+    return new AnalysisError('unresolved', message, hint, known ? characterAt(this.text, location) : undefined)
   }
 
   /** The effects, with the columns that were read of each resource. */
@@ -91,6 +118,12 @@ export class Walk {
       return columns && { read: columns, predicates: predicates?.get(resource) ?? [] }
     })
   }
+}
+
+function splitColumn(full: string): { table: string; column: string } {
+  // The last dot outside quotes.
+  const match = /^(.*)\.((?:"(?:[^"]|"")*")|[^".]*)$/s.exec(full)
+  return { table: match?.[1] ?? full, column: match?.[2] ?? '*' }
 }
 
 function byTable(columns: Iterable<BaseColumn>): Map<string, string[]> {

@@ -1,6 +1,6 @@
 import type { JsonObject } from '@sallyport/policy'
 import type { ResolvedRelation } from './names.js'
-import { parseCanonical, relationOf, relatives } from './relations.js'
+import { parseCanonical, relatives } from './relations.js'
 import { systemRelation } from './system-catalogs.js'
 import type { Relation } from './types.js'
 import { viewShape } from './views.js'
@@ -61,7 +61,7 @@ function impliedWrite(walk: Walk, resource: string, write: Write, details: JsonO
   if (seen.has(key)) return
   seen.add(key)
   walk.effects.add(actions[write], resource, { implied: true, details })
-  const relation = relationOf(walk.names.catalog, resource)
+  const relation = walk.names.catalog.relationNamed(resource)
   if (!relation) return
   const { schema, name } = parseCanonical(resource)
   follow(walk, { schema, name, resource, relation, temporary: false }, relation, write, true, seen)
@@ -69,7 +69,7 @@ function impliedWrite(walk: Walk, resource: string, write: Write, details: JsonO
 
 /** Row triggers of the partitions fire too. */
 function ownTriggers(walk: Walk, resource: string, write: Write): void {
-  const relation = relationOf(walk.names.catalog, resource)
+  const relation = walk.names.catalog.relationNamed(resource)
   if (!relation) return
   triggered(walk, resource, relation, write)
   for (const child of relation.children) ownTriggers(walk, child, write)

@@ -16,7 +16,7 @@ import {
 import { bindCommand, statementCommand } from './commands.js'
 import { txFailed, txIdle, txOpen, type Conversation } from './conversation.js'
 import { batchRefusal, denialError, fromAnalysisError, refusedError, type Refused } from './denial-text.js'
-import type { Portal, Run } from './expected.js'
+import type { Run } from './expected.js'
 import { checkMaskedCopy } from './masking/copied-data.js'
 import { Preview } from './preview.js'
 import type { Statement } from './statement.js'

@@ -31,7 +31,7 @@ export class NamesTracker {
   readonly #cache: AnalysisCache
   #catalog: SnapshotCatalog | undefined
   #loadedAt = 0
-  #context: NameContext = { searchPath: [], currentUser: '', database: '', prepared: new Map(), cursors: new Map() }
+  #context: NameContext = { searchPath: [], currentUser: '', database: '', prepared: new Map(), cursors: new Map(), transactionClean: true }
   #contextText = ''
   #staleNames = true
   #staleCatalog = false
@@ -98,8 +98,7 @@ export class NamesTracker {
   }
 
   analyse(text: string): Analysis {
-    const key = `${this.#contextText}`
-    return this.#cache.analyse(text, this.catalog, this.#context, key, analyse)
+    return this.#cache.analyse(text, this.catalog, this.#context, this.#contextText, analyse)
   }
 
   /** After "unresolved": whether asking the target again is worth it. */
@@ -118,14 +117,11 @@ export class NamesTracker {
       switch (change.kind) {
         case 'search_path':
         case 'session_reset':
-          this.#staleNames = true
-          this.#namesTouched = true
+          this.#touchNames()
           break
         case 'catalog':
-          this.#staleCatalog = true
-          this.#staleNames = true
-          this.#catalogTouched = true
-          this.#namesTouched = true
+          this.#touchNames()
+          this.#touchCatalog()
           break
         case 'prepare':
           this.#context = { ...this.#context, prepared: new Map(this.#context.prepared).set(change.name, change.statement) }
@@ -151,13 +147,9 @@ export class NamesTracker {
     }
     // A function's body can do what its caller can: set the search path, create a table.
     if (analysis.effects.some((effect) => effect.action === 'sql.code' || effect.action === 'sql.call')) {
-      this.#staleNames = true
-      this.#namesTouched = true
+      this.#touchNames()
     }
-    if (analysis.effects.some((effect) => effect.action === 'sql.code')) {
-      this.#staleCatalog = true
-      this.#catalogTouched = true
-    }
+    if (analysis.effects.some((effect) => effect.action === 'sql.code')) this.#touchCatalog()
     return deallocated
   }
 
@@ -165,8 +157,22 @@ export class NamesTracker {
   transactionEnded(): void {
     if (this.#catalogTouched) this.#store.invalidate(this.#key)
     this.#undo()
+    if (!this.#namesTouched && !this.#catalogTouched) return
     this.#namesTouched = false
     this.#catalogTouched = false
+    this.#context = { ...this.#context, transactionClean: true }
+  }
+
+  #touchNames(): void {
+    this.#staleNames = true
+    this.#namesTouched = true
+    this.#context = { ...this.#context, transactionClean: false }
+  }
+
+  #touchCatalog(): void {
+    this.#staleCatalog = true
+    this.#catalogTouched = true
+    this.#context = { ...this.#context, transactionClean: false }
   }
 
   #undo(): void {

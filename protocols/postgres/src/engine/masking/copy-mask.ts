@@ -91,7 +91,7 @@ export class CopyMask {
 
   #detect(value: Buffer): Buffer | null {
     if (!this.#masks.mayDetect(value)) return value
-    const found = this.#masks.detectors(this.#rows.binary ? value.latin1Slice() : value.toString('utf8'))
+    const found = this.#masks.detectors(this.#rows.binary ? value.toString('latin1') : value.toString('utf8'))
     if (found.count === 0) return value
     return this.#rows.binary ? null : Buffer.from(found.text, 'utf8')
   }

@@ -83,7 +83,7 @@ export class RowMask {
     const text = valueText(value, plan.typeOid, plan.format)
     if (text === undefined) {
       // A binary form that isn't taken apart (arrays, composites): when it holds something, it is left out as a whole.
-      return this.#masks.detectors(value.latin1Slice()).count > 0 ? null : value
+      return this.#masks.detectors(value.toString('latin1')).count > 0 ? null : value
     }
     const found = this.#masks.detectors(text)
     if (found.count === 0) return value

@@ -1,0 +1,69 @@
+import { Injectable } from '@nestjs/common'
+import { PrismaService } from '../database/prisma.service.js'
+import { Prisma } from '../generated/prisma/client.js'
+import { actionsBelow } from './actions-below.js'
+import { selectRow, type EventRow } from './audit.repository.js'
+import type { SearchQuery } from './search.dto.js'
+
+const escapeLike = (text: string): string => text.replaceAll(/[\\%_]/g, (c) => '\\' + c)
+
+/** Searches over the chain. */
+@Injectable()
+export class SearchRepository {
+  constructor(private readonly prisma: PrismaService) {}
+
+  /**
+   * Rows that match, by position. Bounded by a statement timeout, because `text` is a scan.
+   * @throws what {@link isStatementTimeout} recognises, when it takes longer than `timeoutMs`
+   */
+  search(query: SearchQuery, order: 'asc' | 'desc', limit: number, timeoutMs: number): Promise<EventRow[]> {
+    const direction = order === 'asc' ? Prisma.sql`ASC` : Prisma.sql`DESC`
+    return this.prisma.$transaction(
+      async (tx) => {
+        await tx.$executeRaw`SELECT set_config('statement_timeout', ${String(timeoutMs)}, true)`
+        return tx.$queryRaw<EventRow[]>`${selectRow} WHERE ${conditions(query, order)} ORDER BY "position" ${direction} LIMIT ${limit}`
+      },
+      { maxWait: 15_000, timeout: timeoutMs + 5000 },
+    )
+  }
+}
+
+function conditions(query: SearchQuery, order: 'asc' | 'desc'): Prisma.Sql {
+  const all: Prisma.Sql[] = [Prisma.sql`true`]
+  if (query.cursor !== undefined) {
+    const cursor = BigInt(query.cursor)
+    all.push(order === 'asc' ? Prisma.sql`"position" > ${cursor}` : Prisma.sql`"position" < ${cursor}`)
+  }
+  if (query.who !== undefined) all.push(Prisma.sql`identity = ${query.who}`)
+  if (query.target !== undefined) all.push(Prisma.sql`target = ${query.target}`)
+  if (query.decision !== undefined) all.push(Prisma.sql`decision = ${query.decision}`)
+  if (query.session !== undefined) all.push(Prisma.sql`session_id = ${query.session}::uuid`)
+  if (query.since !== undefined) all.push(Prisma.sql`"time" >= ${query.since}::timestamptz`)
+  if (query.until !== undefined) all.push(Prisma.sql`"time" < ${query.until}::timestamptz`)
+  if (query.kind !== undefined) all.push(Prisma.sql`(kind = ${query.kind} OR kind LIKE ${escapeLike(query.kind) + '.%'})`)
+  if (query.action !== undefined) all.push(Prisma.sql`actions && ${actionsBelow(query.action)}::text[]`)
+  if (query.object !== undefined) all.push(objectCondition(query.object))
+  if (query.text !== undefined) {
+    // The body is JSON text, so what is looked for is written the way JSON writes it.
+    const needle = escapeLike(JSON.stringify(query.text).slice(1, -1))
+    all.push(Prisma.sql`body ILIKE ${'%' + needle + '%'}`)
+  }
+  return Prisma.join(all, ' AND ')
+}
+
+function objectCondition(object: string): Prisma.Sql {
+  if (!object.includes('*')) return Prisma.sql`objects @> ${[object]}::text[]`
+  const pattern = object.split('*').map(escapeLike).join('%')
+  return Prisma.sql`EXISTS (SELECT 1 FROM unnest(objects) AS o WHERE o LIKE ${pattern})`
+}
+
+const queryCanceled = '57014'
+
+/** Whether PostgreSQL stopped the statement for its time. Prisma hands the SQLSTATE on in one of these places. */
+export function isStatementTimeout(error: unknown): boolean {
+  for (let cause = error, depth = 0; cause instanceof Error && depth < 5; cause = cause.cause, depth++) {
+    const fields: readonly unknown[] = ['code', 'originalCode', 'meta', 'message'].map((name): unknown => Reflect.get(cause, name))
+    if (fields.some((field) => String(typeof field === 'object' ? JSON.stringify(field) : field).includes(queryCanceled))) return true
+  }
+  return false
+}

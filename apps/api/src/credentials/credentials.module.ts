@@ -1,0 +1,21 @@
+import { Module } from '@nestjs/common'
+import { AccessModule } from '../access/access.module.js'
+import { AuditModule } from '../audit/audit.module.js'
+import { DatabaseModule } from '../database/database.module.js'
+import { IdentityModule } from '../identity/identity.module.js'
+import { PoliciesModule } from '../policies/policies.module.js'
+import { SessionsModule } from '../sessions/sessions.module.js'
+import { TargetsModule } from '../targets/targets.module.js'
+import { CredentialsController } from './credentials.controller.js'
+import { CredentialsRepository } from './credentials.repository.js'
+import { CredentialsService } from './credentials.service.js'
+import { TokenController } from './token.controller.js'
+
+/** Just-in-time credentials and token exchange. */
+@Module({
+  imports: [AccessModule, AuditModule, DatabaseModule, IdentityModule, PoliciesModule, SessionsModule, TargetsModule],
+  controllers: [CredentialsController, TokenController],
+  providers: [CredentialsRepository, CredentialsService],
+  exports: [CredentialsRepository, CredentialsService],
+})
+export class CredentialsModule {}

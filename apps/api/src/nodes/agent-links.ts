@@ -1,0 +1,58 @@
+import { randomUUID } from 'node:crypto'
+import { Injectable, Logger } from '@nestjs/common'
+import { KeysService } from '../keys/keys.service.js'
+import { NotifyService } from '../notify/notify.service.js'
+import { AgentLinkService, AgentUnreachableError } from './agent-link.service.js'
+import { LinkRegistry } from './link-registry.js'
+import { livenessMilliseconds } from './presence.service.js'
+import { PresenceRepository } from './presence.repository.js'
+import { replicaId } from './replica.js'
+
+const channel = 'sallyport_link'
+const messageLifeMilliseconds = 60_000
+
+/** Sends to agents: through a gateway linked here, else through the replica that holds one. */
+@Injectable()
+export class AgentLinks extends AgentLinkService {
+  readonly #log = new Logger(AgentLinks.name)
+
+  constructor(
+    private readonly registry: LinkRegistry,
+    private readonly presence: PresenceRepository,
+    private readonly keys: KeysService,
+    private readonly notify: NotifyService,
+  ) {
+    super()
+    notify.subscribe(channel, (payload) => void this.#onNotified(payload))
+  }
+
+  override async send(agentId: string, typ: string, payload: object): Promise<void> {
+    const jws = await this.keys.sign(typ, payload)
+    if (this.registry.sendToAgent(agentId, jws)) return
+    const links = await this.presence.links(agentId, new Date(Date.now() - livenessMilliseconds))
+    const replica = links.find((link) => link.replica !== replicaId)?.replica
+    if (replica === undefined) throw new AgentUnreachableError('the agent is not connected')
+    // A notification holds 8000 bytes, a grant more: the message goes through a table, the notification names it.
+    const id = randomUUID()
+    await this.presence.storeMessage(id, agentId, jws, new Date())
+    await this.notify.publish(channel, JSON.stringify({ replica, id }))
+  }
+
+  /** Called now and then: messages are useless after a minute. */
+  prune(): Promise<void> {
+    return this.presence.pruneMessages(new Date(Date.now() - messageLifeMilliseconds))
+  }
+
+  async #onNotified(payload: string): Promise<void> {
+    try {
+      const { replica, id }: { replica?: unknown; id?: unknown } = JSON.parse(payload)
+      if (replica !== replicaId || typeof id !== 'string') return
+      const message = await this.presence.message(id)
+      if (message && !this.registry.sendToAgent(message.agentId, message.jws)) {
+        this.#log.warn({ message: 'a message came for an agent that has just left', agent_id: message.agentId })
+      }
+    } catch (error) {
+      this.#log.warn({ message: 'a message to an agent could not be taken over', error: error instanceof Error ? error.name : '' })
+    }
+  }
+}

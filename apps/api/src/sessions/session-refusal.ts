@@ -1,0 +1,13 @@
+export type RefusalCode = 'AUTHENTICATION_FAILED' | 'TARGET_UNKNOWN' | 'DATABASE_REFUSED' | 'NO_AGENT' | 'POLICY_DENIED' | 'LOCKED' | 'UNAVAILABLE' | 'PROTOCOL_VIOLATION'
+
+/** No session. All three go to the client in its own protocol's words. */
+export class SessionRefusal extends Error {
+  override readonly name = 'SessionRefusal'
+  constructor(
+    readonly code: RefusalCode,
+    message: string,
+    readonly hint: string,
+  ) {
+    super(message)
+  }
+}

@@ -1,0 +1,108 @@
+import { Body, Controller, Get, HttpCode, Param, ParseUUIDPipe, Post, Query } from '@nestjs/common'
+import { ApiBearerAuth, ApiOperation, ApiTags } from '@nestjs/swagger'
+import { z } from 'zod'
+import { CurrentUser, Permission } from '../access/permission.js'
+import type { Principal } from '../access/principal.js'
+import { SearchService } from '../audit/search.service.js'
+import { ApiBodyOf, ApiQueryOf } from '../openapi/schema.js'
+import { conflict, notFound } from '../problem/problem.js'
+import { ZodPipe } from '../problem/zod.pipe.js'
+import { SessionsRepository } from './sessions.repository.js'
+import { SessionsService, type SessionRow } from './sessions.service.js'
+
+const listSchema = z.strictObject({
+  identity: z.string().max(253).optional(),
+  target: z.string().max(253).optional(),
+  state: z.enum(['live', 'ended']).optional(),
+  since: z.iso.datetime({ offset: true }).transform((text) => new Date(text)).optional(),
+  limit: z.coerce.number().int().min(1).max(500).default(100),
+  cursor: z.uuid().optional(),
+})
+const eventsSchema = z.strictObject({ limit: z.coerce.number().int().min(1).max(1000).optional(), cursor: z.string().max(200).optional() })
+const killSchema = z.strictObject({ reason: z.string().min(1).max(300) })
+
+@ApiTags('sessions')
+@ApiBearerAuth()
+@Controller('v1/sessions')
+export class SessionsController {
+  constructor(
+    private readonly sessions: SessionsService,
+    private readonly repository: SessionsRepository,
+    private readonly search: SearchService,
+  ) {}
+
+  @Get()
+  @Permission('signed-in')
+  @ApiQueryOf(listSchema)
+  @ApiOperation({ summary: 'Sessions, newest first: your own; all of them for operators, auditors and admins' })
+  async list(@Query(new ZodPipe(listSchema)) query: z.infer<typeof listSchema>, @CurrentUser() user: Principal) {
+    const owner = seesAll(user) ? { identity: query.identity } : { identity: user.user, identityKind: 'user' }
+    const now = new Date()
+    const rows = await this.repository.list({ ...owner, target: query.target, state: query.state, since: query.since }, query.limit + 1, query.cursor, now)
+    const items = rows.slice(0, query.limit)
+    const last = items.at(-1)
+    return { items: items.map((row) => sessionView(row, now)), ...(rows.length > items.length && last ? { next: last.id } : {}) }
+  }
+
+  @Get(':id')
+  @Permission('signed-in')
+  async find(@Param('id', ParseUUIDPipe) id: string, @CurrentUser() user: Principal) {
+    return sessionView(await this.#visible(id, user), new Date())
+  }
+
+  @Get(':id/events')
+  @Permission('signed-in')
+  @ApiQueryOf(eventsSchema)
+  @ApiOperation({ summary: "The session's events in order: what `sessions replay` prints" })
+  async events(@Param('id', ParseUUIDPipe) id: string, @Query(new ZodPipe(eventsSchema)) page: z.infer<typeof eventsSchema>, @CurrentUser() user: Principal) {
+    await this.#visible(id, user)
+    return this.search.ofSession(id, { limit: page.limit, cursor: page.cursor })
+  }
+
+  @Post(':id/kill')
+  @Permission('admin')
+  @HttpCode(204)
+  @ApiBodyOf(killSchema)
+  @ApiOperation({ summary: 'End a live session now' })
+  async kill(@Param('id', ParseUUIDPipe) id: string, @Body(new ZodPipe(killSchema)) body: z.infer<typeof killSchema>, @CurrentUser() user: Principal): Promise<void> {
+    const session = await this.#visible(id, user)
+    if (session.endedAt) throw conflict('SESSION_ENDED', 'The session has ended already.')
+    await this.sessions.kill(id, body.reason, user.user)
+  }
+
+  /** A session that one may not see looks like one that isn't there. */
+  async #visible(id: string, user: Principal): Promise<SessionRow> {
+    const session = await this.sessions.get(id)
+    if (!session || !(seesAll(user) || (session.identityKind === 'user' && session.identity === user.user))) throw notFound('such session')
+    return session
+  }
+}
+
+const seesAll = (user: Principal): boolean => user.roles.some((role) => role === 'admin' || role === 'auditor' || role === 'operator')
+
+function sessionView(row: SessionRow, now: Date) {
+  const isLive = !row.endedAt && !row.killedAt && row.expiresAt > now
+  return {
+    id: row.id,
+    state: isLive ? 'live' : row.endedAt ? 'ended' : row.killedAt ? 'killed' : 'expired',
+    identity: { kind: row.identityKind, name: row.identity, groups: row.groups },
+    claims: row.claims,
+    actor: row.actor,
+    credential_id: row.credentialId,
+    target: row.target,
+    protocol: row.protocol,
+    agent_id: row.agentId,
+    gateway_id: row.gatewayId,
+    client_address: row.clientAddress,
+    parameters: row.parameters,
+    grant_version: row.grantVersion,
+    policy_hash: row.policyHash,
+    created_at: row.createdAt,
+    expires_at: row.expiresAt,
+    lease_until: row.leaseUntil,
+    ended_at: row.endedAt,
+    killed_at: row.killedAt,
+    end_reason: row.endReason,
+    commands: row.commands,
+  }
+}

@@ -1,0 +1,61 @@
+import { Injectable } from '@nestjs/common'
+import type { TargetDocument } from '@sallyport/policy'
+import { DocumentsService } from '../documents/documents.service.js'
+import { KeysService } from '../keys/keys.service.js'
+import { TargetsConfig } from './targets.config.js'
+
+/** What a client puts into its settings. `ca_pem` is the CA that the gateway's certificate chains to. */
+export interface Connection {
+  readonly host: string
+  readonly port: number
+  readonly database: string
+  readonly user: string
+  readonly sslmode: 'verify-full'
+  readonly ca_pem: string
+}
+
+export interface TargetView {
+  readonly name: string
+  readonly protocol: string
+  readonly labels: Readonly<Record<string, string>>
+}
+
+/** Targets as clients see them: never their address or credential references. */
+@Injectable()
+export class TargetsService {
+  constructor(
+    private readonly documents: DocumentsService,
+    private readonly keys: KeysService,
+    private readonly config: TargetsConfig,
+  ) {}
+
+  find(name: string): Promise<TargetDocument | undefined> {
+    return this.documents.get('Target', name)
+  }
+
+  async list(): Promise<TargetView[]> {
+    return (await this.documents.list('Target')).map(viewOf)
+  }
+
+  /** @param user what the client gives as its user name: a JIT credential's, or the target's own for a token as password */
+  async connection(target: TargetDocument, user: string): Promise<Connection> {
+    return {
+      host: this.config.host,
+      port: this.config.portOf(target.spec.protocol),
+      database: databaseOf(target) ?? target.name,
+      user,
+      sslmode: 'verify-full',
+      ca_pem: (await this.keys.authority()).certificatePem,
+    }
+  }
+}
+
+export function viewOf(target: TargetDocument): TargetView {
+  return { name: target.name, protocol: target.spec.protocol, labels: target.labels }
+}
+
+/** The database that a target stands for, when its protocol has such a thing. */
+export function databaseOf(target: TargetDocument): string | undefined {
+  const database = target.spec.connection['database']
+  return typeof database === 'string' ? database : undefined
+}

@@ -1,0 +1,18 @@
+import type { Command } from 'commander'
+import { contextOf } from '../context.js'
+import { asFields, asList, asText, text, type Fields } from '../http/record.js'
+import { table, type Column } from '../output/table.js'
+
+const columns: readonly Column<Fields>[] = [
+  { title: 'NAME', value: (item) => text(item, 'name') },
+  { title: 'PROTOCOL', value: (item) => text(item, 'protocol') },
+  { title: 'LABELS', value: (item) => Object.entries(asFields(item['labels'])).map(([key, value]) => `${key}=${asText(value)}`).join(' ') },
+]
+
+export function registerTargets(program: Command): void {
+  program.command('targets').description('what can be reached').command('list').action(async (_options: object, command: Command) => {
+    const { api, printer } = contextOf(command)
+    const items = asList((await api.get('/v1/targets'))['items'])
+    printer.result(items, () => (items.length === 0 ? 'No targets. Apply a Target document: sallyport apply -f FILE' : table(columns, items, printer.width)))
+  })
+}

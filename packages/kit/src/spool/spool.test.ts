@@ -1,0 +1,154 @@
+import fs from 'node:fs'
+import os from 'node:os'
+import path from 'node:path'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import type { AgentEventBody } from '../event.js'
+import { SpoolCorruptError } from './recovery.js'
+import { Spool, SpoolError, timestamp } from './spool.js'
+
+let directory: string
+const open: Spool[] = []
+
+beforeEach(() => {
+  directory = fs.mkdtempSync(path.join(os.tmpdir(), 'spool-'))
+})
+
+afterEach(async () => {
+  for (const spool of open.splice(0)) await spool.close()
+  fs.rmSync(directory, { recursive: true, force: true })
+})
+
+function spoolOf(options: { maxBytes?: number; segmentBytes?: number } = {}): Spool {
+  const spool = new Spool({ directory, ...options })
+  open.push(spool)
+  return spool
+}
+
+const started = (session: string): AgentEventBody => ({ kind: 'session.start', session, parameters: {} })
+const command = (session: string, ordinal: number, text = 'SELECT 1'): AgentEventBody => ({
+  kind: 'command',
+  session,
+  command: ordinal,
+  text,
+  effects: [],
+  decision: { verdict: 'allow', rule: 'p#0', reason: '', hint: '' },
+})
+
+test('records are numbered, on disk when append returns, and read back as they were written', async () => {
+  const spool = spoolOf()
+  expect(spool.append(started('a')).seq).toBe(1)
+  expect(spool.append(command('a', 1)).seq).toBe(2)
+  const onDisk = fs.readdirSync(directory).filter((name) => name.endsWith('.spool'))
+  expect(fs.readFileSync(path.join(directory, onDisk[0] ?? '')).toString('latin1')).toContain('"seq":2')
+  const { records } = await spool.read(1, 1_000_000)
+  expect(records.map((record) => JSON.parse(record.toString()).seq)).toEqual([1, 2])
+})
+
+test('a spool opened again goes on where the killed one ended', async () => {
+  const first = new Spool({ directory })
+  first.append(started('a'))
+  first.append(command('a', 1))
+  first.append(command('a', 2))
+  // No close: as after kill -9.
+  const second = spoolOf()
+  expect(second.lastSeq).toBe(3)
+  expect(second.unfinished).toEqual([{ session: 'a', commands: [1, 2], started: 2 }])
+  expect(second.append(started('b')).seq).toBe(4)
+  expect((await second.read(2, 1_000_000)).records).toHaveLength(3)
+})
+
+test('a torn last record is cut off, at whatever byte it was torn', () => {
+  const first = new Spool({ directory })
+  first.append(started('a'))
+  const file = path.join(directory, fs.readdirSync(directory)[0] ?? '')
+  const whole = fs.readFileSync(file)
+  first.append(command('a', 1))
+  const both = fs.readFileSync(file)
+  for (let length = whole.length; length < both.length; length += 1) {
+    fs.writeFileSync(file, both.subarray(0, length))
+    const again = new Spool({ directory })
+    expect(again.lastSeq).toBe(1)
+    expect(fs.statSync(file).size).toBe(whole.length)
+  }
+})
+
+test('R a flipped bit in the middle is an error that names the place, not a shorter spool', () => {
+  const first = new Spool({ directory })
+  first.append(started('a'))
+  const file = path.join(directory, fs.readdirSync(directory)[0] ?? '')
+  const at = fs.statSync(file).size + 20
+  first.append(command('a', 1))
+  first.append(command('a', 2))
+  const bytes = fs.readFileSync(file)
+  bytes[at] = (bytes[at] ?? 0) ^ 1
+  fs.writeFileSync(file, bytes)
+  expect(() => new Spool({ directory })).toThrow(SpoolCorruptError)
+})
+
+test('R a missing segment is an error', async () => {
+  const first = new Spool({ directory, segmentBytes: 400 })
+  for (let index = 1; index <= 20; index += 1) first.append(command('a', index))
+  await first.close()
+  const names = fs.readdirSync(directory).filter((name) => name.endsWith('.spool')).sort()
+  expect(names.length).toBeGreaterThan(3)
+  fs.rmSync(path.join(directory, names[1] ?? ''))
+  expect(() => new Spool({ directory })).toThrow(/starts at record/)
+})
+
+test('acknowledged segments go, unacknowledged stay, and waiters learn of it', async () => {
+  const spool = spoolOf({ segmentBytes: 400 })
+  const receipts = Array.from({ length: 20 }, (_, index) => spool.append(command('a', index + 1)))
+  const before = spool.bytes
+  const tenth = receipts[9]
+  if (!tenth) throw new Error('no receipt')
+  const durable = spool.durable(tenth)
+  spool.acknowledge(10)
+  await durable
+  expect(spool.bytes).toBeLessThan(before)
+  expect((await spool.read(11, 1_000_000)).firstSeq).toBe(11)
+  let records: Buffer[] = []
+  for (let from = 11; from <= 20; from += records.length) {
+    records = (await spool.read(from, 1_000_000)).records
+    expect(records.length).toBeGreaterThan(0)
+    expect(JSON.parse(records[0]?.toString() ?? '').seq).toBe(from)
+  }
+})
+
+test('an acknowledgement of what was never written changes nothing', () => {
+  const spool = spoolOf()
+  spool.append(started('a'))
+  spool.acknowledge(99)
+  expect(spool.acked).toBe(0)
+})
+
+test('R a full spool refuses commands, and still takes the records that close them', () => {
+  const spool = spoolOf({ maxBytes: 2000 })
+  let refused: unknown
+  for (let index = 1; index < 100 && !refused; index += 1) {
+    try {
+      spool.append(command('a', index))
+    } catch (error) {
+      refused = error
+    }
+  }
+  expect(refused).toBeInstanceOf(SpoolError)
+  expect(() => spool.appendClosing({ kind: 'session.end', session: 'a', reason: 'client_closed', commands: 1 })).not.toThrow()
+})
+
+test('a closed spool refuses', async () => {
+  const spool = new Spool({ directory })
+  await spool.close()
+  expect(() => spool.append(started('a'))).toThrow(SpoolError)
+})
+
+test('events stay one line whatever they quote', async () => {
+  const spool = spoolOf()
+  spool.append(command('a', 1, 'SELECT 1;\n{"kind":"session.end"}\u0000\ud800'))
+  const { records } = await spool.read(1, 1_000_000)
+  expect(records[0]?.includes(0x0a)).toBe(false)
+  expect(JSON.parse(records[0]?.toString() ?? '').kind).toBe('command')
+})
+
+test('timestamps have microseconds and are UTC', () => {
+  expect(timestamp(1_700_000_000_123.456)).toBe('2023-11-14T22:13:20.123456Z')
+})

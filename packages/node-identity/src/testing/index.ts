@@ -1,0 +1,1 @@
+export { TestAuthority, type IssueOptions } from './authority.js'

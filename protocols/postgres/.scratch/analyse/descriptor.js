@@ -1,0 +1,33 @@
+import { TargetSpecError } from '@sallyport/kit';
+import { sqlActions } from './actions.js';
+import { analyse, loadAnalyser } from './analyse.js';
+import { offlineCatalog, offlineNames } from './catalog.js';
+import { postgresTargetSchema } from '../target-spec.js';
+import { AnalysisError } from './types.js';
+const catalog = offlineCatalog();
+/** All that the core asks of PostgreSQL. */
+export const postgresDescriptor = {
+    protocol: 'postgres',
+    actions: sqlActions,
+    parseTargetSpec(spec) {
+        const parsed = postgresTargetSchema.safeParse(spec);
+        if (parsed.success)
+            return { ...parsed.data };
+        const issue = parsed.error.issues[0];
+        const path = (issue?.path ?? []).map((part) => (typeof part === 'number' ? part : String(part)));
+        throw new TargetSpecError(path, issue?.message ?? 'invalid');
+    },
+    load: loadAnalyser,
+    analyse(text) {
+        try {
+            const { statements } = analyse(text, catalog, offlineNames);
+            return { commands: statements.map((statement) => ({ text: statement.text, effects: statement.effects })) };
+        }
+        catch (error) {
+            if (error instanceof AnalysisError)
+                return { commands: [], error: error.message };
+            throw error;
+        }
+    },
+};
+//# sourceMappingURL=descriptor.js.map

@@ -1,0 +1,96 @@
+import { createRequire } from 'node:module';
+import { pathToFileURL } from 'node:url';
+import { AnalysisError } from './types.js';
+/**
+ * PostgreSQL's grammar in WebAssembly. A tree too deep for its C stack ends in a RangeError that leaves the instance's stack and
+ * memory contexts torn: such an instance is thrown away, and the spare takes over.
+ */
+let current;
+let spare;
+let loading;
+let generation = 0;
+const location = pathToFileURL(createRequire(import.meta.url).resolve('libpg-query')).href.replace(/index\.cjs$/, 'index.js');
+async function instantiate() {
+    // Another query string makes another module instance; each has its own memory.
+    const loaded = await import(generation++ === 0 ? location : `${location}?instance=${String(generation)}`);
+    await loaded.loadModule();
+    return loaded;
+}
+/** Loads the grammar and a spare instance. Await once at start; idempotent. */
+export function loadParser() {
+    loading ??= (async () => {
+        current ??= await instantiate();
+        spare ??= await instantiate();
+    })();
+    return loading;
+}
+function replaceTorn() {
+    current = spare;
+    spare = undefined;
+    loading = undefined;
+    void loadParser().catch(() => undefined);
+}
+const tooComplex = () => new AnalysisError('too_complex', 'the statement is nested too deeply to be analysed', 'Split it into smaller statements, or use a list (IN, VALUES) instead of a chain.');
+/**
+ * Parses a query string into raw statements, in order.
+ * @throws {AnalysisError} unparsable (with the character position), too_complex
+ */
+export function parseText(text) {
+    if (!current)
+        throw new AnalysisError('too_complex', 'the SQL parser is being restarted', 'Try again.');
+    if (isBlank(text))
+        return [];
+    let result;
+    try {
+        result = current.parseSync(text);
+    }
+    catch (error) {
+        if (error instanceof Error && error.name === 'SqlError')
+            throw syntaxError(error, text);
+        replaceTorn();
+        throw tooComplex();
+    }
+    const statements = result.stmts ?? [];
+    const single = statements.length === 1;
+    const bytes = single ? undefined : Buffer.from(text, 'utf8');
+    const out = [];
+    for (const raw of statements) {
+        if (raw.stmt === undefined)
+            continue;
+        const start = raw.stmt_location ?? 0;
+        const end = raw.stmt_len ? start + raw.stmt_len : undefined;
+        out.push({ node: raw.stmt, text: bytes === undefined ? text : bytes.subarray(start, end).toString('utf8').trim() });
+    }
+    return out;
+}
+/**
+ * The query inside `PREPARE name (types) AS query`: what follows the first AS outside parentheses (a name that is written `as` must be
+ * quoted, and is another token then).
+ */
+export function preparedText(prepare) {
+    let depth = 0;
+    for (const token of current?.scanSync(prepare).tokens ?? []) {
+        if (token.tokenName === 'ASCII_40')
+            depth++;
+        else if (token.tokenName === 'ASCII_41')
+            depth--;
+        else if (token.tokenName === 'AS' && depth === 0)
+            return Buffer.from(prepare, 'utf8').subarray(token.end).toString('utf8').trim();
+    }
+    return undefined;
+}
+const blank = /^[\s;]*$/;
+function isBlank(text) {
+    const first = text.charCodeAt(0);
+    // A letter first is the common case: no scan of the whole text.
+    return !((first >= 65 && first <= 90) || (first >= 97 && first <= 122)) && blank.test(text);
+}
+function syntaxError(error, text) {
+    const details = error;
+    const bytes = details.sqlDetails?.cursorPosition;
+    // memory exhausted: bison's own depth limit (YYMAXDEPTH), the same kind of text as a too deep tree.
+    if (error.message.startsWith('memory exhausted'))
+        return tooComplex();
+    return new AnalysisError('unparsable', error.message, 'The text must be valid PostgreSQL SQL; nothing of it was executed.', bytes === undefined ? undefined : [...Buffer.from(text, 'utf8').subarray(0, bytes).toString('utf8')].length + 1);
+}
+//# sourceMappingURL=parser.js.map

@@ -1,0 +1,124 @@
+import { qualifiedOf, strings } from './ast.js';
+import { union } from './lineage.js';
+import { quoteIdent } from './quote.js';
+import { newItem, renamed } from './scope.js';
+import { systemRelation } from './system-catalogs.js';
+import { viewShape } from './views.js';
+const shapes = new WeakMap();
+/** `schema.table` as the catalog writes it, back into its parts. */
+export function parseCanonical(name) {
+    const parts = [];
+    for (const match of name.matchAll(/"((?:[^"]|"")*)"|([^".]+)/g))
+        parts.push(match[1]?.replaceAll('""', '"') ?? match[2] ?? '');
+    return { schema: parts[0] ?? '', name: parts[1] ?? '' };
+}
+/** The relation that a RangeVar names. @throws {AnalysisError} unresolved */
+export function resolveRangeVar(walk, range) {
+    const name = qualifiedOf([range.catalogname, range.schemaname, range.relname].filter((part) => part !== undefined));
+    const found = walk.names.relation(name);
+    if (found)
+        return found;
+    const shown = [range.schemaname, range.relname].filter((part) => part !== undefined).map(quoteIdent).join('.');
+    const searched = range.schemaname === undefined ? `not found in ${walk.names.describePath()}` : `schema ${quoteIdent(range.schemaname)} has no such relation`;
+    throw walk.unresolved(`relation "${shown}" does not exist (${searched})`, 'Check the spelling and the schema. If an earlier statement of the same text creates it, send the statements separately.', range.location);
+}
+/** Reads a relation in FROM: its effects, and what its columns stand for. */
+export function readRelation(walk, resolved, range) {
+    selectEffect(walk, resolved, range.inh === true);
+    return relationItem(walk, resolved, range);
+}
+/** A relation as FROM item, without effects: the target of UPDATE, DELETE, MERGE, INSERT. */
+export function relationItem(walk, resolved, range) {
+    const { relation, resource } = resolved;
+    const alias = range.alias?.aliasname;
+    const open = relation === undefined;
+    const other = (name) => ({ sources: [walk.assumedColumn(resource, name)], direct: name !== '*' });
+    let columns = relation ? columnsOf(walk, resolved, relation) : [];
+    const names = strings(range.alias?.colnames);
+    if (names.length > 0)
+        columns = renamed(columns, names, open, other);
+    return newItem({ alias: alias ?? resolved.name, ...(alias === undefined ? { schema: resolved.schema } : {}), columns, open, other, base: true, resource });
+}
+/** The effect of reading a relation, with what follows from it: parents, partitions, what a view looks at. */
+export function selectEffect(walk, resolved, inherit, details) {
+    const kind = systemRelation(resolved.schema, resolved.name);
+    const facts = {
+        ...details,
+        ...(kind === 'sensitive' ? { sensitive: true } : {}),
+        ...(resolved.temporary ? { temp: true } : {}),
+    };
+    walk.effects.add('sql.select', resolved.resource, { harmless: kind === 'harmless', details: facts });
+    const relation = resolved.relation;
+    if (!relation || kind !== undefined)
+        return;
+    relatives(walk, resolved, relation, 'sql.select', inherit);
+    if (relation.definition !== undefined) {
+        const view = viewShape(walk, relation);
+        walk.effects.addAll(view.effects, { implied: true, details: { via: [resolved.resource] } });
+        for (const column of view.reads)
+            walk.reads.add(column);
+    }
+}
+/** Implied effects of the same action on parents and, unless ONLY, on partitions and inheriting tables. */
+export function relatives(walk, resolved, relation, action, inherit, details) {
+    if (relation.parents.length === 0 && relation.children.length === 0)
+        return;
+    const shape = shapeOf(walk, resolved, relation);
+    const options = { implied: true, details: { ...details, via: [resolved.resource] } };
+    for (const name of shape.ancestors)
+        walk.effects.add(action, name, options);
+    if (inherit)
+        for (const name of shape.descendants)
+            walk.effects.add(action, name, options);
+}
+function columnsOf(walk, resolved, relation) {
+    walk.charge(relation.columns.length);
+    const base = shapeOf(walk, resolved, relation).columns;
+    const copied = walk.names.catalog.lineage(relation);
+    if (copied)
+        return base.map((column) => withSources(column, copied.get(column.name)));
+    if (relation.definition === undefined || systemRelation(relation.schema, relation.name) !== undefined)
+        return base;
+    const view = viewShape(walk, relation);
+    return base.map((column, index) => withSources(column, view.columns[index]));
+}
+function withSources(column, more) {
+    if (!more || more.sources.length === 0)
+        return column;
+    return { name: column.name, value: { sources: union([column.value.sources, more.sources]), direct: more.direct } };
+}
+function shapeOf(walk, resolved, relation) {
+    const known = shapes.get(relation);
+    if (known)
+        return known;
+    const ancestors = closure(walk, relation, 'parents');
+    const above = ancestors.map((name) => walk.names.catalog.relationNamed(name)).filter((parent) => parent !== undefined);
+    const columns = relation.columns.map((column) => {
+        const sources = [baseColumn(resolved.resource, column.name)];
+        // A mask on the parent must also hit what is read through the partition's own name.
+        for (const [index, parent] of above.entries()) {
+            if (parent.columns.some((other) => other.name === column.name))
+                sources.push(baseColumn(ancestors[index] ?? '', column.name));
+        }
+        return { name: column.name, value: { sources, direct: true } };
+    });
+    const shape = { columns, ancestors, descendants: closure(walk, relation, 'children') };
+    shapes.set(relation, shape);
+    return shape;
+}
+function closure(walk, relation, direction) {
+    const seen = new Set();
+    const queue = [...relation[direction]];
+    for (let name = queue.pop(); name !== undefined; name = queue.pop()) {
+        if (seen.has(name))
+            continue;
+        seen.add(name);
+        queue.push(...(walk.names.catalog.relationNamed(name)?.[direction] ?? []));
+    }
+    return [...seen];
+}
+function baseColumn(resource, name) {
+    const column = quoteIdent(name);
+    return { table: resource, column, full: `${resource}.${column}` };
+}
+//# sourceMappingURL=relations.js.map

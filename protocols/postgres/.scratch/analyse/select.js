@@ -1,0 +1,256 @@
+import { as, kindOf, strings } from './ast.js';
+import { columnName } from './columns.js';
+import { withClause } from './ctes.js';
+import { deleteQuery, insertQuery, mergeQuery, updateQuery } from './dml.js';
+import { children, condition, expression } from './expressions.js';
+import { operator } from './functions.js';
+import { fromClause } from './from.js';
+import { computed, noSources } from './lineage.js';
+import { find } from './scope.js';
+import { tooComplex } from './walk.js';
+/** The server's own limit of a target list (MaxTupleAttributeNumber). */
+const maxColumns = 1664;
+const nothing = { columns: [], open: false, rest: noSources };
+/** Any statement that may stand where a query is expected. @param scope a new level of its own */
+export function queryNode(walk, scope, node) {
+    walk.enter();
+    let shape;
+    const kind = kindOf(node);
+    switch (kind) {
+        case 'SelectStmt':
+            shape = selectQuery(walk, scope, as(node, kind) ?? {});
+            break;
+        case 'InsertStmt':
+            shape = insertQuery(walk, scope, as(node, kind) ?? {});
+            break;
+        case 'UpdateStmt':
+            shape = updateQuery(walk, scope, as(node, kind) ?? {});
+            break;
+        case 'DeleteStmt':
+            shape = deleteQuery(walk, scope, as(node, kind) ?? {});
+            break;
+        case 'MergeStmt':
+            shape = mergeQuery(walk, scope, as(node, kind) ?? {});
+            break;
+        default:
+            walk.effects.add('sql.unknown', kind, { details: { mustName: true } });
+            children(walk, scope, node);
+            shape = { columns: [], open: true, rest: noSources };
+    }
+    walk.leave();
+    return shape;
+}
+export function selectQuery(walk, scope, stmt) {
+    if (stmt.withClause)
+        withClause(walk, scope, stmt.withClause);
+    if (stmt.op !== undefined && stmt.op !== 'SETOP_NONE')
+        return setOperation(walk, scope, stmt);
+    if (stmt.valuesLists)
+        return valuesLists(walk, scope, stmt);
+    fromClause(walk, scope, stmt.fromClause);
+    windows(walk, scope, stmt.windowClause);
+    const shape = targetList(walk, scope, stmt.targetList);
+    condition(walk, scope, stmt.whereClause);
+    groupBy(walk, scope, stmt.groupClause, shape);
+    condition(walk, scope, stmt.havingClause);
+    if (stmt.distinctClause) {
+        operator(walk, undefined);
+        orderBy(walk, scope, stmt.distinctClause, shape, true);
+    }
+    orderBy(walk, scope, stmt.sortClause, shape, true);
+    limits(walk, scope, stmt);
+    locking(walk, scope, stmt.lockingClause);
+    return shape;
+}
+function limits(walk, scope, stmt) {
+    condition(walk, scope, stmt.limitCount);
+    condition(walk, scope, stmt.limitOffset);
+}
+function setOperation(walk, scope, stmt) {
+    const left = branch(walk, scope, stmt.larg);
+    const right = branch(walk, scope, stmt.rarg);
+    if (!stmt.all)
+        operator(walk, undefined);
+    const shape = merged(left, right);
+    orderBy(walk, scope, stmt.sortClause, shape, false);
+    limits(walk, scope, stmt);
+    locking(walk, scope, stmt.lockingClause);
+    return shape;
+}
+function branch(walk, scope, stmt) {
+    walk.enter();
+    const shape = selectQuery(walk, scope.withoutItems(), stmt ?? {});
+    walk.leave();
+    return shape;
+}
+/** Both sides of a set operation, by position. Where one side's positions aren't known, it may be in any column. */
+function merged(left, right) {
+    if (left.open && right.open) {
+        const rest = computed([left.rest, right.rest, ...left.columns.map((column) => column.value), ...right.columns.map((column) => column.value)]);
+        return { columns: [], open: true, rest };
+    }
+    const closed = left.open ? right : left;
+    const other = left.open ? left : right;
+    if (other.open) {
+        const rest = computed([other.rest, ...other.columns.map((column) => column.value)]);
+        return { columns: closed.columns.map((column) => ({ name: column.name, value: computed([column.value, rest]) })), open: false, rest: noSources };
+    }
+    const columns = left.columns.map((column, index) => ({ name: column.name, value: computed([column.value, right.columns[index]?.value ?? noSources]) }));
+    return { columns, open: false, rest: noSources };
+}
+function valuesLists(walk, scope, stmt) {
+    const columns = [];
+    for (const list of stmt.valuesLists ?? []) {
+        const cells = as(list, 'List')?.items ?? [];
+        for (let index = 0; index < cells.length; index++) {
+            const cell = cells[index];
+            const value = cell ? expression(walk, scope, cell) : noSources;
+            const known = columns[index];
+            columns[index] = known === undefined || known.sources.length === 0 ? computed([value]) : value.sources.length === 0 ? known : computed([known, value]);
+        }
+    }
+    const shape = { columns: columns.map((value, index) => ({ name: `column${String(index + 1)}`, value })), open: false, rest: noSources };
+    orderBy(walk, scope, stmt.sortClause, shape, false);
+    limits(walk, scope, stmt);
+    return shape;
+}
+/** A target list or RETURNING: its columns by name and lineage, stars expanded. */
+export function targetList(walk, scope, nodes) {
+    if (!nodes || nodes.length === 0)
+        return nothing;
+    const columns = [];
+    const rest = [];
+    let open = false;
+    const expand = (row, other) => {
+        columns.push(...row.columns);
+        if (!row.open)
+            return;
+        open = true;
+        rest.push(other);
+    };
+    for (const node of nodes) {
+        const target = as(node, 'ResTarget');
+        const star = target ? starItems(walk, scope, target.val) : undefined;
+        if (star) {
+            for (const item of star) {
+                walk.charge(item.columns.length);
+                for (const column of item.columns)
+                    walk.read(column.value);
+                expand(item, item.open && item.other ? walk.read(item.other('*')) : noSources);
+            }
+        }
+        else if (target?.val) {
+            const value = expression(walk, scope, target.val);
+            if (isRowStar(target.val))
+                expand({ columns: value.row?.columns ?? [], open: value.row?.open ?? true }, { sources: value.sources, direct: false });
+            else
+                columns.push({ name: target.name ?? columnName(target.val), value });
+        }
+        if (columns.length > maxColumns)
+            throw tooComplex('gives more columns than PostgreSQL can');
+    }
+    return { columns, open, rest: rest.length === 0 ? noSources : computed([...rest, ...columns.map((column) => column.value)]) };
+}
+/** `(row).*` */
+function isRowStar(node) {
+    const last = as(node, 'A_Indirection')?.indirection?.at(-1);
+    return last !== undefined && as(last, 'A_Star') !== undefined;
+}
+/** The items that `*` or `a.*` expands to. */
+function starItems(walk, scope, node) {
+    const reference = as(node, 'ColumnRef');
+    const last = reference?.fields?.at(-1);
+    if (!reference || last === undefined || !as(last, 'A_Star'))
+        return undefined;
+    const path = strings(reference.fields);
+    if (path.length === 0)
+        return scope.items.filter((item) => item.columnsVisible);
+    const item = scope.item(path.at(-1) ?? '', path.at(-2) === walk.names.context.tempSchema ? (path.at(-2) && 'pg_temp') : path.at(-2));
+    if (!item)
+        throw walk.unresolved(`missing FROM-clause entry for "${path.join('.')}"`, 'Name the table in FROM, or its alias if it has one.', reference.location);
+    return [item];
+}
+function windows(walk, scope, nodes) {
+    for (const node of nodes ?? []) {
+        const window = as(node, 'WindowDef');
+        if (!window)
+            continue;
+        const base = window.refname === undefined ? undefined : scope.windows.get(window.refname);
+        const own = children(walk, scope, window);
+        scope.windows.set(window.name ?? '', base ? computed([base, own]) : own);
+    }
+}
+function groupBy(walk, scope, nodes, shape) {
+    if (!nodes)
+        return;
+    operator(walk, undefined);
+    for (const node of nodes) {
+        const set = as(node, 'GroupingSet');
+        if (set) {
+            walk.enter();
+            groupBy(walk, scope, set.content, shape);
+            walk.leave();
+            continue;
+        }
+        // GROUP BY takes an input column first, an output name only when there is none.
+        const name = plainName(node);
+        const output = name !== undefined && !scope.column(name) && !scope.item(name) ? outputValue(shape, node) : as(node, 'A_Const') && outputValue(shape, node);
+        if (output)
+            steer(walk, output);
+        else
+            condition(walk, scope, node);
+    }
+}
+/** ORDER BY and DISTINCT ON: an output name first, then input columns. @param inputs false for a set operation, which has none */
+function orderBy(walk, scope, nodes, shape, inputs) {
+    for (const node of nodes ?? []) {
+        const sort = as(node, 'SortBy');
+        if (sort?.useOp || sort)
+            operator(walk, sort.useOp, '<');
+        const key = sort ? sort.node : node;
+        if (!key || kindOf(key) === '')
+            continue;
+        const output = outputValue(shape, key);
+        if (output)
+            steer(walk, output);
+        else if (inputs || !shape.open || plainName(key) === undefined)
+            condition(walk, scope, key);
+    }
+}
+function steer(walk, value) {
+    walk.predicate++;
+    walk.read(value);
+    walk.predicate--;
+}
+function plainName(node) {
+    const fields = as(node, 'ColumnRef')?.fields;
+    return fields?.length === 1 ? strings(fields)[0] : undefined;
+}
+/** The output column that a bare name or a position stands for. */
+function outputValue(shape, node) {
+    const name = plainName(node);
+    if (name !== undefined)
+        return find(shape.columns, name);
+    const position = as(node, 'A_Const');
+    return position?.ival?.ival === undefined ? undefined : shape.columns[position.ival.ival - 1]?.value;
+}
+/** FOR UPDATE and its kin lock rows of the tables named, or of all. */
+function locking(walk, scope, nodes) {
+    for (const node of nodes ?? []) {
+        const clause = as(node, 'LockingClause');
+        if (!clause)
+            continue;
+        const named = clause.lockedRels?.map((range) => as(range, 'RangeVar')?.relname ?? '');
+        const details = { rows: (clause.strength ?? '').replace(/^LCS_/, '').toLowerCase() };
+        const locked = named ? named.map((name) => scope.item(name)) : scope.items;
+        for (const item of locked) {
+            if (item?.resource !== undefined)
+                walk.effects.add('sql.lock', item.resource, { details });
+            // A subquery in FROM passes the lock on to what it reads.
+            else if (item && !item.base)
+                for (const resource of walk.effects.resources('sql.select'))
+                    walk.effects.add('sql.lock', resource, { details });
+        }
+    }
+}
+//# sourceMappingURL=select.js.map

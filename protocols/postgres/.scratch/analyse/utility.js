@@ -1,0 +1,95 @@
+import { as, option, optionText } from './ast.js';
+import { existingRelation, rangeName } from './objects.js';
+import { quoteIdent } from './quote.js';
+import { showSetting, variableSet } from './settings.js';
+import { add, catalogChanged, harmless, plainOutput } from './statement.js';
+const verbs = {
+    TRANS_STMT_BEGIN: 'begin', TRANS_STMT_START: 'begin', TRANS_STMT_COMMIT: 'commit', TRANS_STMT_ROLLBACK: 'rollback', TRANS_STMT_SAVEPOINT: 'savepoint',
+    TRANS_STMT_RELEASE: 'release', TRANS_STMT_ROLLBACK_TO: 'rollback_to',
+};
+const enders = new Set(['TRANS_STMT_COMMIT', 'TRANS_STMT_ROLLBACK', 'TRANS_STMT_ROLLBACK_TO', 'TRANS_STMT_PREPARE']);
+export function transaction(statement, stmt) {
+    const kind = stmt.kind ?? '';
+    const verb = verbs[kind];
+    statement.endsTransaction = enders.has(kind);
+    if (verb !== undefined) {
+        statement.walk.changes.push({ kind: 'transaction', verb });
+        return harmless(statement, 'sql.transaction', '', { verb });
+    }
+    // Two-phase commit outlives the session, and may finish another one's.
+    if (kind === 'TRANS_STMT_PREPARE')
+        statement.walk.changes.push({ kind: 'transaction', verb: 'rollback' });
+    const word = kind.replace('TRANS_STMT_', '').toLowerCase();
+    add(statement, word === 'prepare' || word === 'commit_prepared' || word === 'rollback_prepared' ? 'sql.transaction' : 'sql.unknown', `prepared-transaction ${stmt.gid ?? ''}`, { verb: word });
+}
+export function show(statement, stmt) {
+    showSetting(statement.walk, stmt.name);
+    const all = stmt.name?.toLowerCase() === 'all';
+    statement.output = all ? plainOutput('name', 'setting', 'description') : plainOutput(stmt.name ?? '');
+}
+export function set(statement, stmt) {
+    variableSet(statement.walk, stmt);
+}
+export function lock(statement, stmt) {
+    for (const node of stmt.relations ?? []) {
+        const range = as(node, 'RangeVar');
+        if (!range)
+            continue;
+        const table = existingRelation(statement.walk, rangeName(range));
+        add(statement, 'sql.lock', table.resource, { mode: stmt.mode ?? 0 });
+        for (const child of table.relation?.children ?? [])
+            statement.walk.effects.add('sql.lock', child, { implied: true, details: { via: [table.resource] } });
+    }
+}
+export function doBlock(statement, stmt) {
+    const language = optionText(option(stmt.args, 'language')) ?? 'plpgsql';
+    add(statement, 'sql.code', `language ${quoteIdent(language)}`, { do: true, language });
+    statement.walk.changes.push({ kind: 'catalog' }, { kind: 'session_reset' });
+}
+export function discard(statement, stmt) {
+    const target = (stmt.target ?? '').replace('DISCARD_', '').toLowerCase();
+    harmless(statement, 'sql.set', 'setting *', { discard: target });
+    const { changes } = statement.walk;
+    if (target === 'all')
+        changes.push({ kind: 'deallocate', name: 'all' }, { kind: 'close_cursor', name: 'all' }, { kind: 'catalog' }, { kind: 'session_reset' });
+    if (target === 'temp')
+        catalogChanged(statement, 'it drops the temporary tables');
+}
+const checks = new Set(['vacuum', 'analyze']);
+export function vacuum(statement, stmt) {
+    const verb = stmt.is_vacuumcmd ? 'vacuum' : 'analyze';
+    const options = (stmt.options ?? []).map((node) => as(node, 'DefElem')?.defname ?? '');
+    const details = { verb, ...(options.length > 0 ? { options } : {}) };
+    if (!stmt.rels || !checks.has(verb))
+        return add(statement, 'sql.maintenance', 'database', details);
+    for (const node of stmt.rels) {
+        const range = as(node, 'VacuumRelation')?.relation;
+        add(statement, 'sql.maintenance', existingRelation(statement.walk, rangeName(range)).resource, details);
+    }
+}
+export function cluster(statement, stmt) {
+    add(statement, 'sql.maintenance', stmt.relation ? existingRelation(statement.walk, rangeName(stmt.relation)).resource : 'database', { verb: 'cluster' });
+}
+export function reindex(statement, stmt) {
+    const resource = stmt.relation ? existingRelation(statement.walk, rangeName(stmt.relation)).resource : `${(stmt.kind ?? '').replace('REINDEX_OBJECT_', '').toLowerCase()} ${quoteIdent(stmt.name ?? '')}`;
+    add(statement, 'sql.maintenance', resource, { verb: 'reindex' });
+}
+export function roles(statement, names, verb, options) {
+    const list = (options ?? []).map((node) => as(node, 'DefElem')?.defname ?? '');
+    for (const name of names)
+        add(statement, 'sql.role', `role ${quoteIdent(name ?? 'public')}`, { verb, ...(list.length > 0 ? { options: list } : {}) });
+}
+export function roleNames(nodes) {
+    return (nodes ?? []).map((node) => {
+        const role = as(node, 'RoleSpec');
+        return role?.rolename ?? (role?.roletype ?? 'public').replace('ROLESPEC_', '').toLowerCase();
+    });
+}
+export function grantRole(statement, stmt) {
+    const members = roleNames(stmt.grantee_roles);
+    for (const node of stmt.granted_roles ?? []) {
+        const name = as(node, 'AccessPriv')?.priv_name ?? '';
+        add(statement, 'sql.role', `role ${quoteIdent(name)}`, { verb: stmt.is_grant ? 'grant' : 'revoke', members });
+    }
+}
+//# sourceMappingURL=utility.js.map

@@ -1,0 +1,92 @@
+import { as, kindOf, type Body } from './ast.js'
+import { condition } from './expressions.js'
+import { parseText, preparedText } from './parser.js'
+import { Scope } from './scope.js'
+import { harmless, noOutput, type Statement } from './statement.js'
+import { finishStatement, runStatement } from './statements.js'
+import { Walk, tooComplex } from './walk.js'
+import type { StatementAnalysis } from './types.js'
+
+/** PREPARE only parses: the effects come with EXECUTE, and are decided there. What it would do must be analysable now. */
+export function prepare(statement: Statement, stmt: Body<'PrepareStmt'>): void {
+  const inner = innerOf(statement, stmt)
+  statement.walk.changes.push({ kind: 'prepare', name: stmt.name ?? '', statement: { analysis: inner } })
+  harmless(statement, 'sql.prepare', `statement ${stmt.name ?? ''}`)
+}
+
+/** The prepared query as a statement of its own, with its own text: analysing that text again gives what EXECUTE would do now. */
+function innerOf(statement: Statement, stmt: Body<'PrepareStmt'>): StatementAnalysis {
+  const text = preparedText(statement.text)
+  const kind = stmt.query ? kindOf(stmt.query) : ''
+  if (!stmt.query || text === undefined || kindOf(parseText(text)[0]?.node ?? stmt.query) !== kind) {
+    throw statement.walk.unresolved('the prepared query can not be told from its text', 'Write PREPARE name AS query, without anything unusual.')
+  }
+  const walk = new Walk(statement.walk.names, '', statement.walk.budget)
+  const inner: Statement = { ...statement, text, walk, output: noOutput, endsTransaction: false }
+  runStatement(inner, stmt.query)
+  return finishStatement(inner, kind)
+}
+
+/**
+ * EXECUTE: the server plans the statement again when search_path or the catalog has changed since PREPARE, with the names of now.
+ * So it is analysed again each time (a PREPARE under one search_path, executed under another, reads another table).
+ */
+export function execute(statement: Statement, stmt: Body<'ExecuteStmt'>): void {
+  const { walk, state } = statement
+  const name = stmt.name ?? ''
+  const known = state.prepared.get(name)
+  if (!known) {
+    throw walk.unresolved(`prepared statement "${name}" does not exist on this connection`, 'PREPARE it with a statement of its own first.')
+  }
+  for (const param of stmt.params ?? []) condition(walk, new Scope(undefined), param)
+  const again = parseText(known.analysis.text)[0]?.node
+  if (!again || as(again, 'ExecuteStmt') || as(again, 'PrepareStmt')) throw tooComplex('executes statements nested too deeply')
+  const inner: Statement = { ...statement, walk: new Walk(walk.names, '', walk.budget), output: noOutput }
+  runStatement(inner, again)
+  walk.effects.addAll(inner.walk.finish())
+  for (const column of inner.walk.reads) walk.reads.add(column)
+  walk.changes.push(...inner.walk.changes)
+  walk.stores.push(...inner.walk.stores)
+  walk.callsVolatile ||= inner.walk.callsVolatile
+  statement.output = inner.output
+  if (inner.unsimulated !== undefined) statement.unsimulated = inner.unsimulated
+  harmless(statement, 'sql.prepare', `statement ${name}`, { execute: true })
+}
+
+export function deallocate(statement: Statement, stmt: Body<'DeallocateStmt'>): void {
+  const name = stmt.isall || stmt.name === undefined ? 'all' : stmt.name
+  statement.walk.changes.push({ kind: 'deallocate', name })
+  harmless(statement, 'sql.prepare', `statement ${name === 'all' ? '*' : name}`, { deallocate: true })
+}
+
+export function declareCursor(statement: Statement, stmt: Body<'DeclareCursorStmt'>): void {
+  const inner: Statement = { ...statement, walk: new Walk(statement.walk.names, statement.walk.text, statement.walk.budget), output: noOutput }
+  if (stmt.query) runStatement(inner, stmt.query)
+  statement.walk.callsVolatile ||= inner.walk.callsVolatile
+  const effects = inner.walk.finish()
+  const name = stmt.portalname ?? ''
+  statement.walk.effects.addAll(effects, { details: { cursor: name } })
+  for (const column of inner.walk.reads) statement.walk.reads.add(column)
+  statement.walk.changes.push(...inner.walk.changes, { kind: 'cursor', name, cursor: { effects, output: inner.output } })
+  harmless(statement, 'sql.cursor', `cursor ${name}`, { declare: true })
+}
+
+/** FETCH and MOVE run the cursor's query further: its effects are met again, at the policy of now. */
+export function fetchCursor(statement: Statement, stmt: Body<'FetchStmt'>): void {
+  const { walk, state } = statement
+  const name = stmt.portalname ?? ''
+  const cursor = state.cursors.get(name)
+  if (!cursor) throw walk.unresolved(`cursor "${name}" does not exist on this connection`, 'DECLARE it in this session first; cursors opened by a function can not be read.')
+  walk.effects.addAll(cursor.effects, { details: { cursor: name } })
+  if (cursor.output.kind === 'columns') {
+    for (const column of cursor.output.columns) for (const source of column.sources) walk.reads.add(walk.namedColumn(source))
+  }
+  harmless(statement, 'sql.cursor', `cursor ${name}`, { [stmt.ismove ? 'move' : 'fetch']: true })
+  if (!stmt.ismove) statement.output = cursor.output
+}
+
+export function closeCursor(statement: Statement, stmt: Body<'ClosePortalStmt'>): void {
+  const name = stmt.portalname === undefined ? 'all' : stmt.portalname
+  statement.walk.changes.push({ kind: 'close_cursor', name })
+  harmless(statement, 'sql.cursor', `cursor ${name === 'all' ? '*' : name}`, { close: true })
+}
