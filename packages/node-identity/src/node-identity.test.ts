@@ -18,7 +18,7 @@ const seen: (string | undefined)[] = []
 
 async function serve(uri: string): Promise<[Server, number]> {
   const made = new Server()
-  made.addService(enrolmentService, authority.handlers('gateway'))
+  made.addService(enrolmentService, authority.handlers())
   const tunnel: TunnelHandlers = {
     Connect: (call) => {
       const peer = peerName(call.getAuthContext().sslPeerCertificate?.raw ?? Buffer.alloc(0))
@@ -46,7 +46,7 @@ beforeEach(async () => {
   return () => rm(dataDir, { recursive: true, force: true })
 })
 
-function enrolHere(token = authority.token()): Promise<NodeIdentity> {
+function enrolHere(token = authority.token('gateway')): Promise<NodeIdentity> {
   return enrol({ endpoint: `127.0.0.1:${port}`, token, kind: 'gateway', hostnames: ['db.example.test', '127.0.0.1'], dataDir, timeoutMilliseconds: 5_000 })
 }
 
@@ -70,7 +70,7 @@ describe('enrolment', () => {
   })
 
   it('refuses a used token with the reason, and repeats with the same key', async () => {
-    const token = authority.token()
+    const token = authority.token('gateway')
     const first = await enrolHere(token)
     await rm(join(dataDir, 'identity.json'))
     await expect(enrolHere(token)).rejects.toMatchObject({ code: 'ENROLMENT_REFUSED', message: expect.stringContaining('used') as string })
@@ -79,7 +79,7 @@ describe('enrolment', () => {
 
   it('I: refuses a control plane whose keys are not those of the token', async () => {
     const other = createHash('sha256').update('other').digest('hex')
-    await expect(enrolHere(authority.token(other))).rejects.toMatchObject({ code: 'TRUST_BUNDLE_MISMATCH' })
+    await expect(enrolHere(authority.token('gateway', other))).rejects.toMatchObject({ code: 'TRUST_BUNDLE_MISMATCH' })
     authority.tamper = (reply) => ({ ...reply, trustBundle: Buffer.concat([authority.trustBundle, Buffer.from(' ')]) })
     await expect(enrolHere()).rejects.toMatchObject({ code: 'TRUST_BUNDLE_MISMATCH' })
     expect(await loadIdentity(dataDir)).toBeUndefined()
@@ -106,7 +106,7 @@ describe('enrolment', () => {
   }
 
   it('says so when nobody answers', async () => {
-    const attempt = enrol({ endpoint: '127.0.0.1:9', token: authority.token(), kind: 'agent', dataDir, timeoutMilliseconds: 300 })
+    const attempt = enrol({ endpoint: '127.0.0.1:9', token: authority.token('agent'), kind: 'agent', dataDir, timeoutMilliseconds: 300 })
     await expect(attempt).rejects.toMatchObject({ code: 'UNREACHABLE' })
   })
 

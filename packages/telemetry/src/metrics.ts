@@ -4,6 +4,8 @@ export interface Metrics {
   readonly registry: Registry
   /** Name without the prefix; by Prometheus custom it ends in `_total`. */
   counter<Label extends string = never>(name: string, help: string, labels?: readonly Label[]): Counter<Label>
+  /** A counter whose totals are kept elsewhere, as plain numbers, and read when Prometheus asks: for hot paths. */
+  totals<Label extends string>(name: string, help: string, label: Label, read: () => Readonly<Record<string, number>>): void
   /** With `collect`, the value is read when Prometheus asks. */
   gauge<Label extends string = never>(name: string, help: string, labels?: readonly Label[], collect?: () => number): Gauge<Label>
   histogram<Label extends string = never>(name: string, help: string, buckets: readonly number[], labels?: readonly Label[]): Histogram<Label>
@@ -21,6 +23,16 @@ export function createMetrics(prefix: string): Metrics {
   return {
     registry,
     counter: (name, help, labels = []) => new Counter({ ...base(name, help), labelNames: [...labels] }),
+    totals: (name, help, label, read) => {
+      new Counter({
+        ...base(name, help),
+        labelNames: [label],
+        collect() {
+          this.reset()
+          for (const [value, total] of Object.entries(read())) this.labels(value).inc(total)
+        },
+      })
+    },
     gauge: (name, help, labels = [], collect) =>
       new Gauge({
         ...base(name, help),

@@ -53,6 +53,7 @@ describe('the ops server', () => {
     const metrics = createMetrics('sallyport_test_')
     metrics.counter('things_total', 'Things.', ['reason']).inc({ reason: 'a' }, 2)
     metrics.gauge('level', 'Level.', [], () => 7)
+    metrics.totals('bytes_total', 'Bytes.', 'direction', () => ({ up: 3, down: 4 }))
     let ok = true
     server = await startOpsServer({ port: 0, registry: metrics.registry, ready: () => ({ ok, checks: { control_plane: ok } }) })
     const url = `http://127.0.0.1:${server.port}`
@@ -63,6 +64,8 @@ describe('the ops server', () => {
     const text = await (await fetch(`${url}/metrics`)).text()
     expect(text).toContain('sallyport_test_things_total{reason="a"} 2')
     expect(text).toContain('sallyport_test_level 7')
+    expect(text).toContain('sallyport_test_bytes_total{direction="down"} 4')
+    expect(await (await fetch(`${url}/metrics`)).text()).toContain('sallyport_test_bytes_total{direction="up"} 3')
     expect(text).toContain('sallyport_test_nodejs_eventloop_lag_p99_seconds')
     expect((await fetch(`${url}/else`)).status).toBe(404)
     expect((await fetch(`${url}/healthz`, { method: 'POST' })).status).toBe(405)

@@ -3,9 +3,11 @@ import { AccessModule } from '../access/access.module.js'
 import { AuditModule } from '../audit/audit.module.js'
 import { DatabaseModule } from '../database/database.module.js'
 import { IdentityModule } from '../identity/identity.module.js'
+import { KeysModule } from '../keys/keys.module.js'
 import { PoliciesModule } from '../policies/policies.module.js'
 import { SessionsModule } from '../sessions/sessions.module.js'
 import { TargetsModule } from '../targets/targets.module.js'
+import { CredentialLogin } from './credential-login.js'
 import { CredentialsController } from './credentials.controller.js'
 import { CredentialsRepository } from './credentials.repository.js'
 import { CredentialsService } from './credentials.service.js'
@@ -13,9 +15,9 @@ import { TokenController } from './token.controller.js'
 
 /** Just-in-time credentials and token exchange. */
 @Module({
-  imports: [AccessModule, AuditModule, DatabaseModule, IdentityModule, PoliciesModule, SessionsModule, TargetsModule],
+  imports: [AccessModule, AuditModule, DatabaseModule, IdentityModule, KeysModule, PoliciesModule, SessionsModule, TargetsModule],
   controllers: [CredentialsController, TokenController],
-  providers: [CredentialsRepository, CredentialsService],
-  exports: [CredentialsRepository, CredentialsService],
+  providers: [CredentialLogin, CredentialsRepository, CredentialsService],
+  exports: [CredentialLogin, CredentialsService],
 })
 export class CredentialsModule {}

@@ -37,8 +37,8 @@ export class CredentialsRepository {
    * Takes the credential for one session, in one statement, so that of two clients at once only one gets a single-use
    * one, and none gets one that was revoked a moment ago.
    */
-  async use(id: string, now: Date): Promise<boolean> {
-    const taken = await this.prisma.credential.updateMany({
+  async take(tx: Transaction, id: string, now: Date): Promise<boolean> {
+    const taken = await tx.credential.updateMany({
       where: { id, revokedAt: null, expiresAt: { gt: now }, OR: [{ usedAt: null }, { singleUse: false }] },
       data: { usedAt: now },
     })

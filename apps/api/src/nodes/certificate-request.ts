@@ -29,7 +29,7 @@ export async function readRequest(der: Buffer): Promise<NodeRequest> {
     if (key.asymmetricKeyType !== 'ec' || key.asymmetricKeyDetails?.namedCurve !== 'prime256v1') throw invalid('the key is not P-256')
     if (!(await request.verify())) throw invalid('its signature does not verify')
     const publicKey = await webcrypto.subtle.importKey('spki', new Uint8Array(publicKeySpki), { name: 'ECDSA', namedCurve: 'P-256' }, true, ['verify'])
-    const names = request.getExtension(SubjectAlternativeNameExtension)?.names.items ?? []
+    const names = request.extensions.find((extension) => extension instanceof SubjectAlternativeNameExtension)?.names.items ?? []
     return {
       publicKey,
       publicKeySpki,

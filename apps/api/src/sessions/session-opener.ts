@@ -11,6 +11,7 @@ import { grantHash, GrantsService } from './grants.service.js'
 import { SessionRefusal } from './session-refusal.js'
 import { SessionsConfig } from './sessions.config.js'
 import { SessionsRepository, type Transaction } from './sessions.repository.js'
+import { SessionsService } from './sessions.service.js'
 
 const maxParameters = 64
 const maxParameterLength = 1024
@@ -51,6 +52,7 @@ export class SessionOpener {
     private readonly repository: SessionsRepository,
     private readonly events: EventsService,
     private readonly config: SessionsConfig,
+    private readonly sessions: SessionsService,
   ) {}
 
   /** @throws {SessionRefusal} */
@@ -65,7 +67,21 @@ export class SessionOpener {
     if (agentId === undefined) {
       throw new SessionRefusal('NO_AGENT', `no agent for the target ${target.name} is connected to this gateway`, 'Start the agent beside the target; `sallyport agents` shows which are connected.')
     }
-    return this.#create(request, target, identity, policy, agentId)
+    const hash = grantHash(identity, target, policy)
+    const opened = await this.#create(request, target, identity, policy, agentId, hash)
+    // Documents that were applied since the look-up above refreshed the sessions that were there by then: not this one.
+    if ((await this.#hashNow(request)) !== hash) {
+      await this.sessions.kill(opened.sessionId, 'the policy changed while the session was being opened', 'policy')
+      throw new SessionRefusal('UNAVAILABLE', 'the policy changed at this moment', 'Connect again.')
+    }
+    return opened
+  }
+
+  async #hashNow(request: OpenRequest): Promise<string | undefined> {
+    const target = await this.#target(request)
+    const identity = await this.#identity(request.identity)
+    const policy = await this.policies.resolve(identity, viewOf(target))
+    return policy && grantHash(identity, target, policy)
   }
 
   async #target(request: OpenRequest): Promise<TargetDocument> {
@@ -92,11 +108,10 @@ export class SessionOpener {
     }
   }
 
-  async #create(request: OpenRequest, target: TargetDocument, identity: Identity, policy: ResolvedWithHash, agentId: string): Promise<OpenedSession> {
+  async #create(request: OpenRequest, target: TargetDocument, identity: Identity, policy: ResolvedWithHash, agentId: string, hash: string): Promise<OpenedSession> {
     const sessionId = uuid()
     const createdAt = new Date()
     const expiresAt = new Date(createdAt.getTime() + policy.terms.ttl_seconds * 1000)
-    const hash = grantHash(identity, target, policy)
     const grant = await this.grants.mint({ sessionId, version: 1, agentId, identity, target, policy, expiresAt })
     const who = { kind: identity.kind, name: identity.name, groups: identity.groups }
     const credential = request.credential

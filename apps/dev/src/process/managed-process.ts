@@ -50,9 +50,9 @@ export class ManagedProcess {
     return this.#child !== undefined && this.#child.exitCode === null && this.#child.signalCode === null
   }
 
-  /** A port that the ready line tells. */
+  /** A port that the ready line tells; `listeners.postgres` looks inside a field. */
   port(field: string): number {
-    const value = this.#ready[field]
+    const value = field.split('.').reduce<unknown>((inside, key) => (typeof inside === 'object' && inside !== null ? Reflect.get(inside, key) : undefined), this.#ready)
     if (typeof value === 'number') return value
     throw new Error(`${this.name} is ready but its ready line has no ${field}; see ${this.#plan.logFile}`)
   }

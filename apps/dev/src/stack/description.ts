@@ -8,7 +8,7 @@ export async function describeStack(stack: Stack, root: string): Promise<Record<
     name: gateway.name,
     pid: gateway.pid,
     host: 'localhost',
-    postgresPort: gateway.port('postgres_port'),
+    postgresPort: gateway.port('listeners.postgres'),
     tunnelPort: gateway.port('tunnel_port'),
     ...optionalPort(gateway.field('ops_port'), 'opsPort'),
     log: gateway.logFile,

@@ -48,6 +48,8 @@ export function gatewayPlan(options: StackOptions, files: StackFiles, index: num
     SALLYPORT_GATEWAY_TUNNEL_LISTEN: `127.0.0.1:${portFor(options.ports.tunnel, index)}`,
     SALLYPORT_GATEWAY_OPS_LISTEN: `127.0.0.1:${portFor(options.ports.gatewayOps, index)}`,
     SALLYPORT_GATEWAY_HOSTNAMES: 'localhost,127.0.0.1',
+    // Within the patience of the runner, which stops everything at once.
+    SALLYPORT_GATEWAY_DRAIN_MS: '2000',
   })
 }
 
@@ -60,7 +62,6 @@ export function agentPlan(
     SALLYPORT_ENROLMENT_TOKEN_FILE: tokenFile,
     SALLYPORT_AGENT_OPS_LISTEN: `127.0.0.1:${portFor(options.ports.agentOps, index)}`,
     SALLYPORT_AGENT_CREDENTIALS: 'env:ORDERS_*',
-    // Within the patience of the runner, which stops everything at once.
     SALLYPORT_AGENT_DRAIN_SECONDS: '2',
     ORDERS_DB_PASSWORD: targetPassword,
   })

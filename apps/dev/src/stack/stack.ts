@@ -15,6 +15,8 @@ import { startTarget, type DemoTarget } from './target.js'
 export const demoTargetName = 'orders-db'
 const userTokenSeconds = 30 * 24 * 3600
 const agentLabels = { site: 'demo' }
+/** The names that the gateway's certificate may bear. */
+const gatewayLabels = { hostnames: 'localhost,127.0.0.1' }
 
 /** The whole system, running on this machine. */
 export interface Stack {
@@ -69,7 +71,7 @@ export async function startStack(options: StackOptions, resources: Resources): P
     const token = await enrolment(files, controlPlane, 'gateway', index)
     const gateway = await launcher.start(gatewayPlan(settled, files, index, api.port('grpc_port'), token))
     gateway.fix({
-      SALLYPORT_GATEWAY_LISTEN_POSTGRES: `127.0.0.1:${gateway.port('postgres_port')}`,
+      SALLYPORT_GATEWAY_LISTEN_POSTGRES: `127.0.0.1:${gateway.port('listeners.postgres')}`,
       SALLYPORT_GATEWAY_TUNNEL_LISTEN: `127.0.0.1:${gateway.port('tunnel_port')}`,
     })
     return gateway
@@ -164,7 +166,7 @@ async function enrolment(files: StackFiles, controlPlane: ControlPlane, kind: 'a
   const tokenFile = join(files.tokens, name)
   if (!existsSync(join(files.data, name))) {
     rmSync(tokenFile, { force: true })
-    writeFileSync(tokenFile, await controlPlane.enrolmentToken(kind, name, kind === 'agent' ? agentLabels : {}), { mode: 0o600 })
+    writeFileSync(tokenFile, await controlPlane.enrolmentToken(kind, name, kind === 'agent' ? agentLabels : gatewayLabels), { mode: 0o600 })
   }
   return tokenFile
 }

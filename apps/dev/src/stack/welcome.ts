@@ -29,7 +29,7 @@ export function welcome(stack: Stack): string {
 Sallyport is running. The database stays in ${stack.files.data}; Ctrl-C stops everything.
 
   control plane   ${stack.apiUrl}   (API page: ${stack.apiUrl}/docs)
-  gateway         localhost:${stack.gateways[0]?.port('postgres_port') ?? 0}, CA ${stack.files.caFile}
+  gateway         localhost:${stack.gateways[0]?.port('listeners.postgres') ?? 0}, CA ${stack.files.caFile}
   issuer          ${stack.issuer.url}   (plays the CI's identity provider)
 
 In another terminal:

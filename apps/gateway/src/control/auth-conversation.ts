@@ -63,8 +63,9 @@ export class ControlConversation implements AuthConversation {
   }
 
   abort(): void {
-    this.#refuse(gatewayErrors.unavailable)
+    // Cancel first: a clean end would tell the control plane that the client had finished speaking.
     this.#call.cancel()
+    this.#refuse(gatewayErrors.unavailable)
   }
 
   #send(request: OpenSessionRequest): void {

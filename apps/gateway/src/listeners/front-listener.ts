@@ -96,8 +96,17 @@ export class FrontListener {
       release()
       this.#sockets.delete(socket)
     })
+    let authenticated = false
+    // Half-closing is for results that still come; before authentication it only means that the client has gone.
+    socket.once('end', () => {
+      if (!authenticated) socket.destroy()
+    })
+    const onAuthenticated = (): void => {
+      authenticated = true
+      release()
+    }
     try {
-      front.handle(socket, { broker, tls: tls(), limits, log, authenticated: release })
+      front.handle(socket, { broker, tls: tls(), limits, log, authenticated: onAuthenticated })
     } catch (error) {
       log.error({ error, protocol: front.protocol }, 'front failed')
       socket.destroy()

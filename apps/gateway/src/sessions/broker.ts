@@ -86,8 +86,12 @@ export class GatewayBroker implements SessionBroker {
     const tunnel = agent.open({ sessionId, grant, parameters: { ...parameters } })
     const abort = (): void => tunnel.close()
     const channel = new SessionChannel(tunnel, {
-      onSent: (bytes) => metrics.bytes.inc({ direction: 'to_agent' }, bytes),
-      onReceived: (bytes) => metrics.bytes.inc({ direction: 'to_client' }, bytes),
+      onSent: (bytes) => {
+        metrics.bytes.to_agent += bytes
+      },
+      onReceived: (bytes) => {
+        metrics.bytes.to_client += bytes
+      },
       onOver: (error) => {
         signal.removeEventListener('abort', abort)
         sessions.remove(session)

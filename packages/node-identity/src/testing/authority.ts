@@ -13,6 +13,7 @@ import {
 } from '@peculiar/x509'
 import type { EnrolmentHandlers, EnrolReply } from '@sallyport/proto'
 import { CompactSign } from 'jose'
+import type { NodeKind } from '../names.js'
 import type { ServerTls } from '../server-credentials.js'
 
 cryptoProvider.set(webcrypto)
@@ -33,8 +34,9 @@ export class TestAuthority {
   readonly #caKeys: webcrypto.CryptoKeyPair
   readonly #caName: string
   readonly #signing: KeyObject
-  /** Token id → SHA-256(secret); gone after use. */
-  readonly #tokens = new Map<string, Buffer>()
+  /** By token id; gone after use. The key is SHA-256(secret). */
+  readonly #tokens = new Map<string, { readonly key: Buffer; readonly kind: NodeKind }>()
+  readonly #kinds = new Map<string, NodeKind>()
   /** What the next replies are changed by, to play a liar. */
   tamper: (reply: EnrolReply) => EnrolReply = (reply) => reply
   enrolled = 0
@@ -99,10 +101,10 @@ export class TestAuthority {
     }
   }
 
-  token(fingerprint: string = this.fingerprint): string {
+  token(kind: NodeKind, fingerprint: string = this.fingerprint): string {
     const id = randomUUID().replaceAll('-', '')
     const secret = randomBytes(32)
-    this.#tokens.set(id, createHash('sha256').update(secret).digest())
+    this.#tokens.set(id, { key: createHash('sha256').update(secret).digest(), kind })
     return `spe1.${id}.${secret.toString('base64url')}.${fingerprint}`
   }
 
@@ -111,23 +113,23 @@ export class TestAuthority {
     return new CompactSign(Buffer.from(JSON.stringify(payload))).setProtectedHeader({ alg: 'EdDSA', typ, kid: 'k1' }).sign(this.#signing)
   }
 
-  /** Checks proof and single use like the real one. `kind` goes into the certificate. */
-  handlers(kind: 'agent' | 'gateway'): EnrolmentHandlers {
+  /** Checks proof and single use like the real one. */
+  handlers(): EnrolmentHandlers {
     return {
       Enrol: (call, callback) => {
         const { tokenId, csr, proof } = call.request
-        const key = this.#tokens.get(tokenId)
-        if (key === undefined || !createHmac('sha256', key).update(csr).digest().equals(proof)) {
+        const token = this.#tokens.get(tokenId)
+        if (token === undefined || !createHmac('sha256', token.key).update(csr).digest().equals(proof)) {
           return callback(refusal('the enrolment token is unknown, used or expired'))
         }
         this.#tokens.delete(tokenId)
-        this.#certify(csr, kind, randomUUID()).then(
+        this.#certify(csr, token.kind, randomUUID()).then(
           (reply) => callback(null, reply),
           () => callback(refusal('bad request')),
         )
       },
       Renew: (call, callback) => {
-        this.#certify(call.request.csr, kind, call.request.nodeId).then(
+        this.#certify(call.request.csr, this.#kinds.get(call.request.nodeId) ?? 'agent', call.request.nodeId).then(
           (reply) => callback(null, reply),
           () => callback(refusal('bad request')),
         )
@@ -135,7 +137,7 @@ export class TestAuthority {
     }
   }
 
-  async #certify(csr: Buffer, kind: string, nodeId: string): Promise<EnrolReply> {
+  async #certify(csr: Buffer, kind: NodeKind, nodeId: string): Promise<EnrolReply> {
     const request = new Pkcs10CertificateRequest(Uint8Array.from(csr))
     if (!(await request.verify())) throw new Error('bad signature')
     const names = request.extensions.find((extension) => extension instanceof SubjectAlternativeNameExtension)?.names.toJSON() ?? []
@@ -144,6 +146,7 @@ export class TestAuthority {
       hostnames: names.map(({ value }) => value),
     })
     this.enrolled += 1
+    this.#kinds.set(nodeId, kind)
     return this.tamper({ nodeId, name: `${kind}-test`, certificate, trustBundle: this.trustBundle })
   }
 }

@@ -3,6 +3,7 @@ import { Features, NeedsTable } from '../detectors/features.js'
 import type { DetectorName } from '../detectors/names.js'
 import { detectorsNamed } from '../detectors/registry.js'
 import type { Mask, MaskMethod } from '../rule.js'
+import { BulkFilter } from './bulk.js'
 import { strictest } from './methods.js'
 
 export interface ContentResult {
@@ -22,6 +23,9 @@ interface Find {
 
 type Replace = (method: MaskMethod, value: string, kind: DetectorName | undefined) => string
 
+/** From here on, the coarse look at many bytes is cheaper than the exact one. */
+const bulkBytes = 256
+
 /** All content detectors of a session's masks, run together over one value. */
 export class ContentMasker {
   readonly #enabled: readonly { readonly detector: Detector; readonly method: MaskMethod }[]
@@ -29,6 +33,7 @@ export class ContentMasker {
   readonly #needs: NeedsTable
   /** One look for the literal beginnings of all detectors that have any. */
   readonly #anchors: RegExp | undefined
+  readonly #bulk: BulkFilter | undefined
 
   constructor(
     masks: readonly Mask[],
@@ -44,6 +49,7 @@ export class ContentMasker {
       }
     }
     this.#enabled = [...methods].map(([detector, method]) => ({ detector, method }))
+    this.#bulk = BulkFilter.for(this.#enabled.map(({ detector }) => detector))
     this.#needs = new NeedsTable(this.#enabled.map(({ detector }) => detector.needs))
     const anchors = this.#enabled.flatMap(({ detector }) => detector.anchors ?? [])
     this.#anchors =
@@ -57,6 +63,7 @@ export class ContentMasker {
   /** False when no value inside these UTF-8 bytes can hold anything. Safe for a whole row or buffer at once. */
   mayHold(bytes: Uint8Array, start: number, end: number): boolean {
     if (this.#enabled.length === 0) return false
+    if (this.#bulk && end - start >= bulkBytes) return this.#bulk.mayHold(bytes, start, end)
     return this.#needs.possible(this.#features.ofBytes(bytes, start, end)) !== 0
   }
 

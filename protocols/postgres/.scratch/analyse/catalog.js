@@ -178,6 +178,7 @@ function attach(drafts, entry) {
         if (!target || !source)
             return;
         const table = canonical(source.schema, source.name);
+        target.referencedBy = [...(target.referencedBy ?? []), table];
         const onDelete = referential[entry[3]];
         if (onDelete !== undefined)
             target.cascades.push({ table, on: 'delete', action: onDelete });

@@ -93,6 +93,7 @@ export function rename(statement, stmt) {
     act(statement, object, 'rename', { ...details, kind: kindWord(stmt.renameType) });
     const table = object.relation;
     const { overlay: made } = statement.state;
+    moved(statement, table, stmt.renameType === 'OBJECT_COLUMN' ? stmt.subname : undefined, (name) => stmt.renameType === 'OBJECT_COLUMN' ? `${table?.resource ?? ''}.${quoteIdent(details.to)}` : `${quoteIdent(table?.schema ?? '')}.${quoteIdent(details.to)}.${quoteIdent(name)}`);
     if (stmt.relation && table?.relation && stmt.renameType === 'OBJECT_COLUMN') {
         overlay(statement, table, table.relation.columns.map((column) => (column.name === stmt.subname ? details.to : column.name)));
         return catalogChanged(statement);
@@ -104,6 +105,16 @@ export function rename(statement, stmt) {
     }
     catalogChanged(statement, stmt.renameType === 'OBJECT_TABCONSTRAINT' || stmt.renameType === 'OBJECT_INDEX' ? undefined : `it renames ${object.resource}`);
 }
+/** What is renamed or moved is read under another name from then on: for masks the same as being stored there. */
+function moved(statement, table, only, into) {
+    if (!table)
+        return;
+    const names = only === undefined ? (table.relation?.columns.map((column) => column.name) ?? ['*']) : [only];
+    for (const name of names) {
+        const source = statement.walk.assumedColumn(table.resource, name);
+        statement.walk.stores.push({ value: [source], into: into(name) });
+    }
+}
 /** ALTER … OWNER TO, SET SCHEMA, DEPENDS ON EXTENSION. */
 export function alterOwner(statement, stmt) {
     const object = stmt.relation ? relationObject(statement, stmt.relation) : namedObject(statement.walk, stmt.objectType, stmt.object);
@@ -113,6 +124,9 @@ export function alterOwner(statement, stmt) {
 export function alterObjectSchema(statement, stmt) {
     const object = stmt.relation ? relationObject(statement, stmt.relation) : namedObject(statement.walk, stmt.objectType, stmt.object);
     act(statement, object, 'alter', { schema: stmt.newschema ?? '' });
+    const { relation } = object;
+    if (stmt.relation)
+        moved(statement, relation, undefined, (name) => `${quoteIdent(stmt.newschema ?? '')}.${quoteIdent(relation?.name ?? '')}.${quoteIdent(name)}`);
     catalogChanged(statement, `it moves ${object.resource} to another schema`);
 }
 export function alterDepends(statement, stmt) {
@@ -142,6 +156,8 @@ export function drop(statement, stmt) {
     for (const node of stmt.objects ?? []) {
         const object = namedObject(walk, stmt.removeType, node);
         act(statement, object, 'drop', { kind: kindWord(stmt.removeType), ...(stmt.behavior === 'DROP_CASCADE' ? { cascade: true } : {}) });
+        if (stmt.removeType === 'OBJECT_POLICY')
+            add(statement, 'sql.grant', object.resource, { verb: 'drop_policy', policy: object.part ?? '' });
         if (object.relation && object.part === undefined) {
             state.overlay.drop(object.relation.schema, object.relation.name);
             for (const child of object.relation.relation?.children ?? [])
@@ -167,11 +183,18 @@ export function truncate(statement, stmt) {
         const table = existingRelation(walk, rangeName(range));
         const cascade = stmt.behavior === 'DROP_CASCADE';
         writeEffect(walk, table, 'truncate', { details: { ...(cascade ? { cascade } : {}), ...(stmt.restart_seqs ? { restart_sequences: true } : {}) }, inherit: range.inh === true });
-        if (!cascade)
+        if (cascade)
+            truncateReferring(statement, table.resource, table.relation, new Set([table.resource]));
+    }
+}
+/** TRUNCATE … CASCADE empties every table that refers to this one, and those that refer to them. */
+function truncateReferring(statement, resource, relation, seen) {
+    for (const name of relation?.referencedBy ?? []) {
+        if (seen.has(name))
             continue;
-        // TRUNCATE CASCADE empties every table that refers to this one, whatever its foreign key says; those with an action are known.
-        for (const one of table.relation?.cascades ?? [])
-            walk.effects.add('sql.ddl.truncate', one.table, { implied: true, details: { via: [table.resource], cascade } });
+        seen.add(name);
+        statement.walk.effects.add('sql.ddl.truncate', name, { implied: true, details: { via: [resource], cascade: true } });
+        truncateReferring(statement, name, statement.walk.names.catalog.relationNamed(name), seen);
     }
 }
 export function comment(statement, stmt) {

@@ -98,7 +98,7 @@ export function conditions(walk, scope, nodes) {
         condition(walk, scope, node);
 }
 /** Fields that hold a type name without its wrapping. */
-const typeFields = new Set(['typeName', 'argType', 'returnType', 'datatype', 'storedtype', 'sourcetype', 'targettype', 'type_name', 'ofTypename']);
+export const typeFields = new Set(['typeName', 'argType', 'returnType', 'datatype', 'storedtype', 'sourcetype', 'targettype', 'type_name', 'ofTypename']);
 /** Every node below a body, wrapped or not: nothing that the grammar has can be passed by. */
 export function children(walk, scope, body) {
     const values = [];
@@ -193,7 +193,12 @@ function funcCall(walk, scope, body) {
     }
     if (body.agg_distinct)
         operator(walk, undefined);
-    return resultOf(kind, args);
+    const value = resultOf(kind, args);
+    // pg_notify(), set_config(), lo_put() and the like carry what they are given out of the result: as good as storing it.
+    const given = computed(args).sources;
+    if (given.length > 0 && walk.names.function(name).builtin === 'guarded')
+        walk.stores.push({ value: given });
+    return value;
 }
 function indirection(walk, scope, body) {
     let value = body.arg ? expression(walk, scope, body.arg) : noSources;

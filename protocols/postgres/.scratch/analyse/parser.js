@@ -46,7 +46,7 @@ export function parseText(text) {
     }
     catch (error) {
         if (error instanceof Error && error.name === 'SqlError')
-            throw syntaxError(error, text);
+            throw syntaxError(error);
         replaceTorn();
         throw tooComplex();
     }
@@ -74,7 +74,7 @@ export function preparedText(prepare) {
             depth++;
         else if (token.tokenName === 'ASCII_41')
             depth--;
-        else if (token.tokenName === 'AS' && depth === 0)
+        else if (depth === 0 && token.keywordName === 'RESERVED_KEYWORD' && token.text.toLowerCase() === 'as')
             return Buffer.from(prepare, 'utf8').subarray(token.end).toString('utf8').trim();
     }
     return undefined;
@@ -85,12 +85,13 @@ function isBlank(text) {
     // A letter first is the common case: no scan of the whole text.
     return !((first >= 65 && first <= 90) || (first >= 97 && first <= 122)) && blank.test(text);
 }
-function syntaxError(error, text) {
+function syntaxError(error) {
     const details = error;
-    const bytes = details.sqlDetails?.cursorPosition;
+    // Counted in characters from 0, unlike the tree's locations.
+    const cursor = details.sqlDetails?.cursorPosition;
     // memory exhausted: bison's own depth limit (YYMAXDEPTH), the same kind of text as a too deep tree.
     if (error.message.startsWith('memory exhausted'))
         return tooComplex();
-    return new AnalysisError('unparsable', error.message, 'The text must be valid PostgreSQL SQL; nothing of it was executed.', bytes === undefined ? undefined : [...Buffer.from(text, 'utf8').subarray(0, bytes).toString('utf8')].length + 1);
+    return new AnalysisError('unparsable', error.message, 'The text must be valid PostgreSQL SQL; nothing of it was executed.', cursor === undefined ? undefined : cursor + 1);
 }
 //# sourceMappingURL=parser.js.map

@@ -20,7 +20,7 @@ export function resolveRangeVar(walk, range) {
         return found;
     const shown = [range.schemaname, range.relname].filter((part) => part !== undefined).map(quoteIdent).join('.');
     const searched = range.schemaname === undefined ? `not found in ${walk.names.describePath()}` : `schema ${quoteIdent(range.schemaname)} has no such relation`;
-    throw walk.unresolved(`relation "${shown}" does not exist (${searched})`, 'Check the spelling and the schema. If an earlier statement of the same text creates it, send the statements separately.', range.location);
+    throw walk.unresolved(`relation ${shown} does not exist (${searched})`, 'Check the spelling and the schema. If an earlier statement of the same text creates it, send the statements separately.', range.location);
 }
 /** Reads a relation in FROM: its effects, and what its columns stand for. */
 export function readRelation(walk, resolved, range) {
@@ -92,19 +92,23 @@ function shapeOf(walk, resolved, relation) {
     if (known)
         return known;
     const ancestors = closure(walk, relation, 'parents');
-    const above = ancestors.map((name) => walk.names.catalog.relationNamed(name)).filter((parent) => parent !== undefined);
+    const descendants = closure(walk, relation, 'children');
+    // A mask on the parent must also hit what is read through the partition's own name, and the other way round.
+    const tables = [...ancestors, ...nearby(descendants)];
     const columns = relation.columns.map((column) => {
-        const sources = [baseColumn(resolved.resource, column.name)];
-        // A mask on the parent must also hit what is read through the partition's own name.
-        for (const [index, parent] of above.entries()) {
-            if (parent.columns.some((other) => other.name === column.name))
-                sources.push(baseColumn(ancestors[index] ?? '', column.name));
-        }
+        const sources = [baseColumn(resolved.resource, column.name), ...tables.map((table) => baseColumn(table, column.name))];
         return { name: column.name, value: { sources, direct: true } };
     });
-    const shape = { columns, ancestors, descendants: closure(walk, relation, 'children') };
+    const shape = { columns, ancestors, descendants };
     shapes.set(relation, shape);
     return shape;
+}
+/** Partitions beyond this many are named together, as any table of their schemas: doubt counts for a mask, and lists stay short. */
+const maxPartitionsNamed = 64;
+function nearby(descendants) {
+    if (descendants.length <= maxPartitionsNamed)
+        return descendants;
+    return [...new Set(descendants.map((name) => `${quoteIdent(parseCanonical(name).schema)}.*`))];
 }
 function closure(walk, relation, direction) {
     const seen = new Set();

@@ -192,6 +192,12 @@ function groupBy(walk, scope, nodes, shape) {
             walk.leave();
             continue;
         }
+        // (a, b) inside GROUPING SETS is a list, not a row.
+        const row = as(node, 'RowExpr');
+        if (row?.row_format === 'COERCE_IMPLICIT_CAST') {
+            groupBy(walk, scope, row.args, shape);
+            continue;
+        }
         // GROUP BY takes an input column first, an output name only when there is none.
         const name = plainName(node);
         const output = name !== undefined && !scope.column(name) && !scope.item(name) ? outputValue(shape, node) : as(node, 'A_Const') && outputValue(shape, node);
@@ -234,6 +240,7 @@ function outputValue(shape, node) {
     const position = as(node, 'A_Const');
     return position?.ival?.ival === undefined ? undefined : shape.columns[position.ival.ival - 1]?.value;
 }
+const strengths = { LCS_FORKEYSHARE: 'key share', LCS_FORSHARE: 'share', LCS_FORNOKEYUPDATE: 'no key update', LCS_FORUPDATE: 'update' };
 /** FOR UPDATE and its kin lock rows of the tables named, or of all. */
 function locking(walk, scope, nodes) {
     for (const node of nodes ?? []) {
@@ -241,7 +248,7 @@ function locking(walk, scope, nodes) {
         if (!clause)
             continue;
         const named = clause.lockedRels?.map((range) => as(range, 'RangeVar')?.relname ?? '');
-        const details = { rows: (clause.strength ?? '').replace(/^LCS_/, '').toLowerCase() };
+        const details = { rows: strengths[clause.strength ?? ''] ?? 'update' };
         const locked = named ? named.map((name) => scope.item(name)) : scope.items;
         for (const item of locked) {
             if (item?.resource !== undefined)

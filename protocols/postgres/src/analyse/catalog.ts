@@ -191,6 +191,7 @@ function attach(drafts: ReadonlyMap<number, Draft>, entry: Row): void {
     const source = drafts.get(entry[2])
     if (!target || !source) return
     const table = canonical(source.schema, source.name)
+    target.referencedBy = [...(target.referencedBy ?? []), table]
     const onDelete = referential[entry[3]]
     if (onDelete !== undefined) target.cascades.push({ table, on: 'delete', action: onDelete })
     if (referential[entry[4]] !== undefined) target.cascades.push({ table, on: 'update', action: 'update' })

@@ -5,6 +5,7 @@ import type { ResolvedRelation } from './names.js'
 import { provisional } from './overlay.js'
 import { quoteIdent } from './quote.js'
 import { add, catalogChanged, runExpressions, type Statement } from './statement.js'
+import type { Relation } from './types.js'
 import { writeEffect } from './writes.js'
 
 /** The action for a change of an object, by its family; temporary relations are the session's own. */
@@ -96,6 +97,9 @@ export function rename(statement: Statement, stmt: Body<'RenameStmt'>): void {
   act(statement, object, 'rename', { ...details, kind: kindWord(stmt.renameType) })
   const table = object.relation
   const { overlay: made } = statement.state
+  moved(statement, table, stmt.renameType === 'OBJECT_COLUMN' ? stmt.subname : undefined, (name) =>
+    stmt.renameType === 'OBJECT_COLUMN' ? `${table?.resource ?? ''}.${quoteIdent(details.to)}` : `${quoteIdent(table?.schema ?? '')}.${quoteIdent(details.to)}.${quoteIdent(name)}`,
+  )
   if (stmt.relation && table?.relation && stmt.renameType === 'OBJECT_COLUMN') {
     overlay(statement, table, table.relation.columns.map((column) => (column.name === stmt.subname ? details.to : column.name)))
     return catalogChanged(statement)
@@ -108,6 +112,16 @@ export function rename(statement: Statement, stmt: Body<'RenameStmt'>): void {
   catalogChanged(statement, stmt.renameType === 'OBJECT_TABCONSTRAINT' || stmt.renameType === 'OBJECT_INDEX' ? undefined : `it renames ${object.resource}`)
 }
 
+/** What is renamed or moved is read under another name from then on: for masks the same as being stored there. */
+function moved(statement: Statement, table: ResolvedRelation | undefined, only: string | undefined, into: (column: string) => string): void {
+  if (!table) return
+  const names = only === undefined ? (table.relation?.columns.map((column) => column.name) ?? ['*']) : [only]
+  for (const name of names) {
+    const source = statement.walk.assumedColumn(table.resource, name)
+    statement.walk.stores.push({ value: [source], into: into(name) })
+  }
+}
+
 /** ALTER … OWNER TO, SET SCHEMA, DEPENDS ON EXTENSION. */
 export function alterOwner(statement: Statement, stmt: Body<'AlterOwnerStmt'>): void {
   const object = stmt.relation ? relationObject(statement, stmt.relation) : namedObject(statement.walk, stmt.objectType, stmt.object)
@@ -118,6 +132,8 @@ export function alterOwner(statement: Statement, stmt: Body<'AlterOwnerStmt'>): 
 export function alterObjectSchema(statement: Statement, stmt: Body<'AlterObjectSchemaStmt'>): void {
   const object = stmt.relation ? relationObject(statement, stmt.relation) : namedObject(statement.walk, stmt.objectType, stmt.object)
   act(statement, object, 'alter', { schema: stmt.newschema ?? '' })
+  const { relation } = object
+  if (stmt.relation) moved(statement, relation, undefined, (name) => `${quoteIdent(stmt.newschema ?? '')}.${quoteIdent(relation?.name ?? '')}.${quoteIdent(name)}`)
   catalogChanged(statement, `it moves ${object.resource} to another schema`)
 }
 
@@ -152,6 +168,7 @@ export function drop(statement: Statement, stmt: Body<'DropStmt'>): void {
   for (const node of stmt.objects ?? []) {
     const object = namedObject(walk, stmt.removeType, node)
     act(statement, object, 'drop', { kind: kindWord(stmt.removeType), ...(stmt.behavior === 'DROP_CASCADE' ? { cascade: true } : {}) })
+    if (stmt.removeType === 'OBJECT_POLICY') add(statement, 'sql.grant', object.resource, { verb: 'drop_policy', policy: object.part ?? '' })
     if (object.relation && object.part === undefined) {
       state.overlay.drop(object.relation.schema, object.relation.name)
       for (const child of object.relation.relation?.children ?? []) walk.effects.add('sql.ddl.drop', child, { implied: true, details: { via: [object.resource] } })
@@ -172,9 +189,17 @@ export function truncate(statement: Statement, stmt: Body<'TruncateStmt'>): void
     const table = existingRelation(walk, rangeName(range))
     const cascade = stmt.behavior === 'DROP_CASCADE'
     writeEffect(walk, table, 'truncate', { details: { ...(cascade ? { cascade } : {}), ...(stmt.restart_seqs ? { restart_sequences: true } : {}) }, inherit: range.inh === true })
-    if (!cascade) continue
-    // TRUNCATE CASCADE empties every table that refers to this one, whatever its foreign key says; those with an action are known.
-    for (const one of table.relation?.cascades ?? []) walk.effects.add('sql.ddl.truncate', one.table, { implied: true, details: { via: [table.resource], cascade } })
+    if (cascade) truncateReferring(statement, table.resource, table.relation, new Set([table.resource]))
+  }
+}
+
+/** TRUNCATE … CASCADE empties every table that refers to this one, and those that refer to them. */
+function truncateReferring(statement: Statement, resource: string, relation: Relation | undefined, seen: Set<string>): void {
+  for (const name of relation?.referencedBy ?? []) {
+    if (seen.has(name)) continue
+    seen.add(name)
+    statement.walk.effects.add('sql.ddl.truncate', name, { implied: true, details: { via: [resource], cascade: true } })
+    truncateReferring(statement, name, statement.walk.names.catalog.relationNamed(name), seen)
   }
 }
 

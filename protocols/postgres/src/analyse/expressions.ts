@@ -102,7 +102,7 @@ export function conditions(walk: Walk, scope: Scope, nodes: readonly Node[] | un
 }
 
 /** Fields that hold a type name without its wrapping. */
-const typeFields = new Set(['typeName', 'argType', 'returnType', 'datatype', 'storedtype', 'sourcetype', 'targettype', 'type_name', 'ofTypename'])
+export const typeFields = new Set(['typeName', 'argType', 'returnType', 'datatype', 'storedtype', 'sourcetype', 'targettype', 'type_name', 'ofTypename'])
 
 /** Every node below a body, wrapped or not: nothing that the grammar has can be passed by. */
 export function children(walk: Walk, scope: Scope, body: object): Value {
@@ -184,7 +184,11 @@ function funcCall(walk: Walk, scope: Scope, body: Body<'FuncCall'>): Value {
     if (window) args.push(window)
   }
   if (body.agg_distinct) operator(walk, undefined)
-  return resultOf(kind, args)
+  const value = resultOf(kind, args)
+  // pg_notify(), set_config(), lo_put() and the like carry what they are given out of the result: as good as storing it.
+  const given = computed(args).sources
+  if (given.length > 0 && walk.names.function(name).builtin === 'guarded') walk.stores.push({ value: given })
+  return value
 }
 
 function indirection(walk: Walk, scope: Scope, body: Body<'A_Indirection'>): Value {

@@ -3,6 +3,7 @@ import { children, condition, expression } from './expressions.js'
 import { operator } from './functions.js'
 import { harmlessOutColumns } from './harmless-functions.js'
 import { computed, noSources, type NamedValue, type Value } from './lineage.js'
+import { canonical } from './quote.js'
 import { readRelation, resolveRangeVar } from './relations.js'
 import { columnOf, newItem, renamed, Scope, type CteShape, type ScopeItem } from './scope.js'
 import { queryNode } from './select.js'
@@ -144,7 +145,9 @@ function tableSample(walk: Walk, scope: Scope, sample: Body<'RangeTableSample'>)
   const method = qualified(sample.method)
   // A sampling method is a handler function; the two built-in ones are harmless.
   if ((method.schema ?? 'pg_catalog') !== 'pg_catalog' || (method.name !== 'bernoulli' && method.name !== 'system')) {
-    walk.effects.add('sql.call', `function ${walk.names.function(method).missing ?? method.name}`, { details: { tablesample: true } })
+    const found = walk.names.function(method)
+    const user = found.user[0]
+    walk.effects.add('sql.call', `function ${user ? canonical(user.schema, user.name) : (found.missing ?? canonical('pg_catalog', method.name))}`, { details: { tablesample: true } })
   }
   for (const arg of sample.args ?? []) condition(walk, scope, arg)
   condition(walk, scope, sample.repeatable)

@@ -63,7 +63,7 @@ export function parseText(text: string): RawStatement[] {
   try {
     result = current.parseSync(text)
   } catch (error) {
-    if (error instanceof Error && error.name === 'SqlError') throw syntaxError(error, text)
+    if (error instanceof Error && error.name === 'SqlError') throw syntaxError(error)
     replaceTorn()
     throw tooComplex()
   }
@@ -89,7 +89,7 @@ export function preparedText(prepare: string): string | undefined {
   for (const token of current?.scanSync(prepare).tokens ?? []) {
     if (token.tokenName === 'ASCII_40') depth++
     else if (token.tokenName === 'ASCII_41') depth--
-    else if (token.tokenName === 'AS' && depth === 0) return Buffer.from(prepare, 'utf8').subarray(token.end).toString('utf8').trim()
+    else if (depth === 0 && token.keywordName === 'RESERVED_KEYWORD' && token.text.toLowerCase() === 'as') return Buffer.from(prepare, 'utf8').subarray(token.end).toString('utf8').trim()
   }
   return undefined
 }
@@ -101,15 +101,16 @@ function isBlank(text: string): boolean {
   return !((first >= 65 && first <= 90) || (first >= 97 && first <= 122)) && blank.test(text)
 }
 
-function syntaxError(error: Error, text: string): AnalysisError {
+function syntaxError(error: Error): AnalysisError {
   const details: { message: string; sqlDetails?: { cursorPosition?: number } } = error
-  const bytes = details.sqlDetails?.cursorPosition
+  // Counted in characters from 0, unlike the tree's locations.
+  const cursor = details.sqlDetails?.cursorPosition
   // memory exhausted: bison's own depth limit (YYMAXDEPTH), the same kind of text as a too deep tree.
   if (error.message.startsWith('memory exhausted')) return tooComplex()
   return new AnalysisError(
     'unparsable',
     error.message,
     'The text must be valid PostgreSQL SQL; nothing of it was executed.',
-    bytes === undefined ? undefined : [...Buffer.from(text, 'utf8').subarray(0, bytes).toString('utf8')].length + 1,
+    cursor === undefined ? undefined : cursor + 1,
   )
 }

@@ -33,7 +33,7 @@ export function resolveRangeVar(walk: Walk, range: Body<'RangeVar'>): ResolvedRe
   const shown = [range.schemaname, range.relname].filter((part): part is string => part !== undefined).map(quoteIdent).join('.')
   const searched = range.schemaname === undefined ? `not found in ${walk.names.describePath()}` : `schema ${quoteIdent(range.schemaname)} has no such relation`
   throw walk.unresolved(
-    `relation "${shown}" does not exist (${searched})`,
+    `relation ${shown} does not exist (${searched})`,
     'Check the spelling and the schema. If an earlier statement of the same text creates it, send the statements separately.',
     range.location,
   )
@@ -104,18 +104,24 @@ function shapeOf(walk: Walk, resolved: ResolvedRelation, relation: Relation): Sh
   const known = shapes.get(relation)
   if (known) return known
   const ancestors = closure(walk, relation, 'parents')
-  const above = ancestors.map((name) => walk.names.catalog.relationNamed(name)).filter((parent): parent is Relation => parent !== undefined)
+  const descendants = closure(walk, relation, 'children')
+  // A mask on the parent must also hit what is read through the partition's own name, and the other way round.
+  const tables = [...ancestors, ...nearby(descendants)]
   const columns = relation.columns.map((column): NamedValue => {
-    const sources: BaseColumn[] = [baseColumn(resolved.resource, column.name)]
-    // A mask on the parent must also hit what is read through the partition's own name.
-    for (const [index, parent] of above.entries()) {
-      if (parent.columns.some((other) => other.name === column.name)) sources.push(baseColumn(ancestors[index] ?? '', column.name))
-    }
+    const sources = [baseColumn(resolved.resource, column.name), ...tables.map((table) => baseColumn(table, column.name))]
     return { name: column.name, value: { sources, direct: true } }
   })
-  const shape: Shape = { columns, ancestors, descendants: closure(walk, relation, 'children') }
+  const shape: Shape = { columns, ancestors, descendants }
   shapes.set(relation, shape)
   return shape
+}
+
+/** Partitions beyond this many are named together, as any table of their schemas: doubt counts for a mask, and lists stay short. */
+const maxPartitionsNamed = 64
+
+function nearby(descendants: readonly string[]): readonly string[] {
+  if (descendants.length <= maxPartitionsNamed) return descendants
+  return [...new Set(descendants.map((name) => `${quoteIdent(parseCanonical(name).schema)}.*`))]
 }
 
 function closure(walk: Walk, relation: Relation, direction: 'parents' | 'children'): string[] {

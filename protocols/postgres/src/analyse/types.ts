@@ -35,6 +35,8 @@ export interface Relation {
   readonly triggers: readonly { readonly function: string; readonly events: readonly ('insert' | 'update' | 'delete' | 'truncate')[] }[]
   /** Tables changed by ON DELETE/UPDATE CASCADE, SET NULL, SET DEFAULT of foreign keys that point here. */
   readonly cascades: readonly { readonly table: string; readonly on: 'delete' | 'update'; readonly action: 'delete' | 'update' }[]
+  /** Tables with a foreign key to this one, whatever its actions: TRUNCATE … CASCADE empties them. */
+  readonly referencedBy?: readonly string[]
   /** Has rewrite rules other than a view's own. */
   readonly hasRules: boolean
 }

@@ -178,8 +178,10 @@ class PostgresSession {
       this.#broken(error)
       return
     }
-    // An empty write tells whether the client's window is used up.
-    if (!wait && !this.#session.client.write(nothing)) wait = this.#session.client.writable()
+    if (!wait && side.blocked) {
+      side.blocked = false
+      wait = this.#session.client.writable()
+    }
     if (!wait) {
       if (socket.isPaused()) socket.resume()
       return
@@ -294,8 +296,6 @@ class PostgresSession {
     setTimeout(() => socket.destroy(), cancelMilliseconds).unref()
   }
 }
-
-const nothing = Buffer.alloc(0)
 
 const sqlstateOfEnd: { readonly [reason: string]: string } = {
   target_unavailable: '57P03',

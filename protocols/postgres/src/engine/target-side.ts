@@ -30,11 +30,14 @@ type Query = Extract<Expected, { kind: 'query' }>
 export class TargetSide {
   readonly #c: Conversation
   readonly reader: FrameReader
+  /** The client's window is used up: nothing more may be written before it is writable. */
+  blocked = false
   /** Bytes of the current chunk that go to the client as they are: [from, to) of `source`. */
   #source: Buffer | undefined
   #from = 0
   #to = 0
-  /** DataRows seen in a row and not handled yet: [rowsFrom, rowsTo) of the reader's buffer. */
+  /** DataRows seen one behind the other and not handled yet: [rowsFrom, rowsTo) of `rowsBuffer`. */
+  #rowsBuffer: Buffer = Buffer.alloc(0)
   #rowsFrom = -1
   #rowsTo = 0
   #rowCount = 0
@@ -52,7 +55,11 @@ export class TargetSide {
     const { reader } = this
     while (reader.next()) {
       if (reader.type === backend.dataRow) {
-        if (this.#rowsFrom < 0) this.#rowsFrom = reader.start
+        if (this.#rowsFrom < 0) {
+          // The reader lets go of its buffer at the end of it.
+          this.#rowsBuffer = reader.buffer
+          this.#rowsFrom = reader.start
+        }
         this.#rowsTo = reader.end
         this.#rowCount += 1
         continue
@@ -232,8 +239,9 @@ export class TargetSide {
         const mask = run.copyMask
         if (!mask) throw unexpected(type)
         run.bytes += end - start - 5
-        if (mask.transparent && !run.preview?.open) this.#pass(buffer, start, end)
-        else for (const part of mask.push(buffer, start, end, run)) this.#emit(part)
+        const parts = mask.push(buffer, start, end, run)
+        if (parts === undefined) this.#pass(buffer, start, end)
+        else for (const part of parts) this.#emit(part)
         return
       }
       case backend.copyDone:
@@ -272,7 +280,7 @@ export class TargetSide {
   // ---- rows
 
   #rows(): void {
-    const { buffer } = this.reader
+    const buffer = this.#rowsBuffer
     const from = this.#rowsFrom
     const to = this.#rowsTo
     const count = this.#rowCount
@@ -445,14 +453,14 @@ export class TargetSide {
 
   #emit(bytes: Buffer): void {
     this.#emitPending()
-    this.#c.client.write(bytes)
+    this.blocked = !this.#c.client.write(bytes)
   }
 
   #emitPending(): void {
     const source = this.#source
     if (!source) return
     this.#source = undefined
-    this.#c.client.write(source.subarray(this.#from, this.#to))
+    this.blocked = !this.#c.client.write(source.subarray(this.#from, this.#to))
   }
 }
 

@@ -24,25 +24,32 @@ export class CopyMask {
   readonly #masks: CompiledMasks
   readonly #methods: ColumnMethods
   readonly #rows: CopyRowReader
-  /** Nothing can concern this copy: its messages may pass as they are. */
-  readonly transparent: boolean
+  /** Nothing can concern this copy: its messages pass as they are. */
+  readonly #transparent: boolean
+  readonly #replaces: boolean
   #header: boolean
 
   constructor(copy: CopyInfo, methods: ColumnMethods, masks: CompiledMasks) {
     this.#masks = masks
     this.#methods = methods
-    const replaces = methods === 'all' || (methods !== 'none' && methods.some((method) => method !== undefined))
-    this.transparent = !replaces && !masks.hasDetectors
+    this.#replaces = methods === 'all' || (methods !== 'none' && methods.some((method) => method !== undefined))
+    this.#transparent = !this.#replaces && !masks.hasDetectors
     this.#rows = new CopyRowReader(copy, maxRowBytes)
     this.#header = copy.header
   }
 
-  /** Takes one CopyData message; returns the messages to send in its place. */
-  push(buffer: Buffer, start: number, end: number, sink: CopySink): Buffer[] {
+  /** Takes one CopyData message; returns the messages to send in its place, undefined when it may pass as it is. */
+  push(buffer: Buffer, start: number, end: number, sink: CopySink): Buffer[] | undefined {
     const data = buffer.subarray(start + 5, end)
-    if (this.transparent) {
+    if (this.#transparent) {
       this.#preview(data, sink)
-      return [buffer.subarray(start, end)]
+      return undefined
+    }
+    // Whole rows in which nothing is to be replaced and nothing can be found pass as they are.
+    if (!this.#replaces && this.#rows.wholeRows(data) && !this.#masks.mayDetect(data)) {
+      this.#header = false
+      this.#preview(data, sink)
+      return undefined
     }
     const out: Buffer[] = []
     for (const row of this.#rows.push(data)) out.push(this.#row(row, sink))

@@ -1,0 +1,85 @@
+import { randomBytes } from 'node:crypto'
+import { Injectable } from '@nestjs/common'
+import type { Identity } from '../identity/identity.service.js'
+import { KeysService } from '../keys/keys.service.js'
+import { identityOf } from '../sessions/session-identity.js'
+import { CredentialError } from './credentials.errors.js'
+import { CredentialsRepository, stateOf, type CredentialRow, type Transaction } from './credentials.repository.js'
+import { ScramServer } from './scram/scram-server.js'
+import { scramIterations, scramKeyBytes, type ScramVerifier } from './scram/verifier.js'
+
+export interface ProvenCredential {
+  readonly id: string
+  readonly target: string
+  readonly identity: Identity
+  readonly serverFinal: Buffer
+  /** Takes it for one session, within the session's transaction; false when it is no longer good. */
+  take(tx: Transaction): Promise<boolean>
+}
+
+/** SCRAM log-in with a JIT credential. */
+@Injectable()
+export class CredentialLogin {
+  constructor(
+    private readonly repository: CredentialsRepository,
+    private readonly keys: KeysService,
+  ) {}
+
+  /** @throws {ScramError} when the mechanism wasn't offered */
+  begin(username: string, mechanism: string, serverEndPoint: Uint8Array): CredentialConversation {
+    const server = new ScramServer({ mechanism, serverEndPoint, nonce: randomBytes(18).toString('base64') })
+    return new CredentialConversation(username, server, this.repository, this.keys)
+  }
+}
+
+/** One exchange. An unknown user name goes through all of it with a stable decoy, and fails as a wrong secret does. */
+export class CredentialConversation {
+  #row: CredentialRow | undefined
+
+  constructor(
+    private readonly username: string,
+    private readonly server: ScramServer,
+    private readonly repository: CredentialsRepository,
+    private readonly keys: KeysService,
+  ) {}
+
+  /** @throws {ScramError} */
+  async first(message: Uint8Array): Promise<Buffer> {
+    const row = await this.repository.byUsername(this.username)
+    const decoy = await this.#decoy()
+    this.#row = row ?? undefined
+    return this.server.first(message, row ?? decoy)
+  }
+
+  /**
+   * @throws {ScramError} when the secret isn't proven
+   * @throws {CredentialError} when it is, but the credential is no longer good: its holder may know why
+   */
+  final(message: Uint8Array): ProvenCredential {
+    const serverFinal = this.server.final(message)
+    const row = this.#row
+    if (!row) throw new CredentialError('CREDENTIAL_REFUSED', 'the credential is not good', hint)
+    const state = stateOf(row, new Date())
+    if (state !== 'active') throw new CredentialError('CREDENTIAL_REFUSED', reasons[state], hint)
+    return {
+      id: row.id,
+      target: row.target,
+      identity: identityOf(row),
+      serverFinal,
+      take: (tx) => this.repository.take(tx, row.id, new Date()),
+    }
+  }
+
+  /** The same salt for the same name every time, and keys that nothing proves. */
+  async #decoy(): Promise<ScramVerifier> {
+    const salt = await this.keys.decoy(`scram-salt:${this.username}`, 16)
+    return { salt, iterations: scramIterations, storedKey: randomBytes(scramKeyBytes), serverKey: randomBytes(scramKeyBytes) }
+  }
+}
+
+const hint = 'Exchange a token for a new credential; `sallyport exec` does it by itself.'
+const reasons = {
+  used: 'the credential was for a single use, and was used',
+  revoked: 'the credential was revoked',
+  expired: 'the credential has expired',
+} as const

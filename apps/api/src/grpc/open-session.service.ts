@@ -1,0 +1,160 @@
+import type { ServerDuplexStream } from '@grpc/grpc-js'
+import { Injectable, Logger } from '@nestjs/common'
+import type { OpenSessionReply, OpenSessionRequestReceived, SessionStartReceived } from '@sallyport/proto'
+import { CredentialError } from '../credentials/credentials.errors.js'
+import { CredentialLogin } from '../credentials/credential-login.js'
+import { isCredentialUsername } from '../credentials/credentials.service.js'
+import { ScramError } from '../credentials/scram/messages.js'
+import { scramMechanisms } from '../credentials/scram/scram-server.js'
+import { EventsService } from '../audit/events.service.js'
+import { AuthFailures } from '../identity/auth-failures.js'
+import { IdentityError } from '../identity/identity.errors.js'
+import { IdentityService } from '../identity/identity.service.js'
+import { SessionOpener, type OpenedSession, type OpenRequest } from '../sessions/session-opener.js'
+import { SessionRefusal } from '../sessions/session-refusal.js'
+import { Inbox } from './inbox.js'
+
+export const openSessionLimits = { deadlineMilliseconds: 30_000, atOnce: 512, atOncePerGateway: 256 } as const
+const maxUserLength = 253
+const maxPasswordBytes = 16 * 1024
+
+export type OpenSessionCall = ServerDuplexStream<OpenSessionRequestReceived, OpenSessionReply>
+
+interface Proof {
+  readonly request: Pick<OpenRequest, 'identity' | 'method' | 'target' | 'credential'>
+  readonly saslFinal: Buffer
+}
+
+/** One conversation per client connection: authentication, then the grant. The gateway relays; everything is checked here. */
+@Injectable()
+export class OpenSessionService {
+  readonly #log = new Logger(OpenSessionService.name)
+  readonly #perGateway = new Map<string, number>()
+  #active = 0
+
+  constructor(
+    private readonly identities: IdentityService,
+    private readonly logins: CredentialLogin,
+    private readonly opener: SessionOpener,
+    private readonly failures: AuthFailures,
+    private readonly events: EventsService,
+  ) {}
+
+  /** Never rejects: the stream ends with granted or refused, or because the peer left. */
+  async serve(call: OpenSessionCall, gatewayId: string): Promise<void> {
+    const ofGateway = this.#perGateway.get(gatewayId) ?? 0
+    if (this.#active >= openSessionLimits.atOnce || ofGateway >= openSessionLimits.atOncePerGateway) {
+      call.end(refused(new SessionRefusal('UNAVAILABLE', 'too many clients are authenticating at this moment', 'Try again in a moment.')))
+      return
+    }
+    this.#active += 1
+    this.#perGateway.set(gatewayId, ofGateway + 1)
+    const deadline = new AbortController()
+    const timer = setTimeout(() => deadline.abort(), openSessionLimits.deadlineMilliseconds)
+    call.once('cancelled', () => deadline.abort())
+    try {
+      await this.#converse(call, new Inbox(call, deadline.signal), gatewayId)
+    } catch (error) {
+      this.#log.error({ message: 'a session could not be opened', error: error instanceof Error ? error : String(error) })
+      if (!call.cancelled) call.write(refused(new SessionRefusal('UNAVAILABLE', 'the control plane can not open sessions now', 'Try again; tell your platform team if it lasts.')))
+    } finally {
+      clearTimeout(timer)
+      deadline.abort()
+      this.#active -= 1
+      this.#perGateway.set(gatewayId, (this.#perGateway.get(gatewayId) ?? 1) - 1)
+      call.end()
+    }
+  }
+
+  get active(): number {
+    return this.#active
+  }
+
+  async #converse(call: OpenSessionCall, inbox: Inbox<OpenSessionRequestReceived>, gatewayId: string): Promise<void> {
+    const start = (await inbox.next())?.start
+    if (!start || start.user === '' || start.user.length > maxUserLength) {
+      call.write(refused(violation))
+      return
+    }
+    const isCredential = isCredentialUsername(start.user)
+    let proof: Proof | undefined
+    try {
+      proof = isCredential ? await this.#bySasl(call, inbox, start) : await this.#byToken(call, inbox, start)
+    } catch (error) {
+      const refusal = authenticationRefusal(error)
+      if (!refusal) throw error
+      const method = isCredential ? 'credential' : 'oidc_token'
+      const about = isCredential ? { user: start.user } : { target: start.user }
+      await this.failures.record({ method, ...about, client_address: start.clientAddress.slice(0, 200), code: refusal.code, reason: refusal.recorded })
+      call.write(refused(refusal.shown))
+      return
+    }
+    if (proof) await this.#open(call, start, gatewayId, proof)
+  }
+
+  async #open(call: OpenSessionCall, start: SessionStartReceived, gatewayId: string, proof: Proof): Promise<void> {
+    const { protocol, user, parameters, clientAddress } = start
+    let opened: OpenedSession
+    try {
+      opened = await this.opener.open({ ...proof.request, protocol, user, parameters, clientAddress, gatewayId })
+    } catch (error) {
+      if (!(error instanceof SessionRefusal)) throw error
+      const { kind, name, groups } = proof.request.identity
+      await this.events.append({
+        kind: 'session.refused',
+        identity: { kind, name, groups },
+        target: proof.request.target.slice(0, maxUserLength),
+        client_address: clientAddress.slice(0, 200),
+        code: error.code,
+        reason: error.message,
+      })
+      call.write(refused(error))
+      return
+    }
+    call.write({ granted: { sessionId: opened.sessionId, agentId: opened.agentId, grant: opened.grant, saslFinal: proof.saslFinal } })
+  }
+
+  async #byToken(call: OpenSessionCall, inbox: Inbox<OpenSessionRequestReceived>, start: SessionStartReceived): Promise<Proof | undefined> {
+    call.write({ askPassword: {} })
+    const answer = await inbox.next()
+    if (!answer) return undefined
+    const password = answer.password
+    if (!password || password.length > maxPasswordBytes) throw violation
+    const { identity } = await this.identities.ofToken(password.toString('utf8').trim())
+    return { request: { identity, method: 'oidc_token', target: start.user }, saslFinal: Buffer.alloc(0) }
+  }
+
+  async #bySasl(call: OpenSessionCall, inbox: Inbox<OpenSessionRequestReceived>, start: SessionStartReceived): Promise<Proof | undefined> {
+    call.write({ askSasl: { mechanisms: scramMechanisms(start.serverEndPoint) } })
+    const initial = await inbox.next()
+    if (!initial) return undefined
+    if (!initial.saslInitial) throw violation
+    const conversation = this.logins.begin(start.user, initial.saslInitial.mechanism, start.serverEndPoint)
+    call.write({ saslContinue: await conversation.first(initial.saslInitial.response) })
+    const response = await inbox.next()
+    if (!response) return undefined
+    if (!response.saslResponse) throw violation
+    const proven = conversation.final(response.saslResponse)
+    const credential = { id: proven.id, take: proven.take }
+    return { request: { identity: proven.identity, method: 'credential', target: proven.target, credential }, saslFinal: proven.serverFinal }
+  }
+}
+
+const violation = new SessionRefusal('PROTOCOL_VIOLATION', 'the authentication exchange was not followed', 'Use a client that speaks the protocol.')
+
+/** What the client sees, and what is recorded. SCRAM failures look all alike to the client. */
+function authenticationRefusal(error: unknown): { code: string; shown: SessionRefusal; recorded: string } | undefined {
+  if (error instanceof SessionRefusal) return { code: error.code, shown: error, recorded: error.message }
+  if (error instanceof ScramError) {
+    const shown = new SessionRefusal('AUTHENTICATION_FAILED', 'authentication failed: the credential is unknown, or its secret is wrong', 'Exchange a token for a new credential; `sallyport exec` does it by itself.')
+    return { code: 'SCRAM_FAILED', shown, recorded: error.message }
+  }
+  if (error instanceof IdentityError || error instanceof CredentialError) {
+    return { code: error.code, shown: new SessionRefusal('AUTHENTICATION_FAILED', error.message, error.hint), recorded: error.message }
+  }
+  return undefined
+}
+
+function refused(refusal: SessionRefusal): OpenSessionReply {
+  return { refused: { code: refusal.code, message: refusal.message, hint: refusal.hint } }
+}

@@ -1,0 +1,27 @@
+-- The tables that the server test compares resolution and lineage on.
+CREATE TABLE customers (id int primary key, name text, email text, phone text, ssn text, card_number text, notes text);
+CREATE TABLE orders (id int primary key, customer_id int references customers on delete cascade, total numeric, status text, created timestamptz default now());
+CREATE TABLE order_items (id int primary key, order_id int references orders on delete cascade, sku text, qty int);
+CREATE TABLE api_keys (id int, owner text, secret text);
+CREATE VIEW v_customers AS SELECT id, upper(email) AS mail, name FROM customers WHERE ssn IS NOT NULL;
+CREATE VIEW v_outer AS SELECT mail AS m FROM v_customers;
+CREATE MATERIALIZED VIEW mv_emails AS SELECT email FROM customers;
+CREATE TABLE events (at date, payload text, actor text) PARTITION BY RANGE (at);
+CREATE TABLE events_2024 PARTITION OF events FOR VALUES FROM ('2024-01-01') TO ('2025-01-01');
+CREATE FUNCTION audit() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
+CREATE TRIGGER t_audit AFTER UPDATE ON orders FOR EACH ROW EXECUTE FUNCTION audit();
+CREATE FUNCTION get_secret(int) RETURNS text LANGUAGE sql STABLE AS 'select secret from api_keys where id=$1';
+CREATE FUNCTION pure(int) RETURNS int LANGUAGE sql IMMUTABLE AS 'select $1+1';
+CREATE FUNCTION evil() RETURNS int LANGUAGE plpgsql AS 'begin return 1; end';
+CREATE FUNCTION chk(text) RETURNS bool LANGUAGE sql IMMUTABLE AS 'select true';
+CREATE DOMAIN mail AS text CHECK (chk(VALUE));
+CREATE TYPE pair AS (a int, b text);
+CREATE FUNCTION op_f(text, int) RETURNS bool LANGUAGE sql AS 'select true';
+CREATE OPERATOR === (LEFTARG=text, RIGHTARG=int, FUNCTION=op_f);
+CREATE SCHEMA app; CREATE TABLE app.customers (id int, email text, city text);
+CREATE FUNCTION app.lower(text) RETURNS text LANGUAGE sql AS 'select $1';
+CREATE TABLE "Weird Name" ("Select" int, "a""b" text);
+CREATE TABLE contacts (id int, email mail);
+CREATE SEQUENCE seq1;
+CREATE TABLE ruled (id int); CREATE RULE r AS ON INSERT TO ruled DO ALSO DELETE FROM orders;
+CREATE TABLE pgbench_accounts (aid int primary key, bid int, abalance int, filler char(84));
