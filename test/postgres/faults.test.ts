@@ -106,7 +106,8 @@ describe('kill -9 of a gateway', () => {
     await lost.seen(/lost-up/)
     await kept.seen(/kept-up/)
     killHard('gateway-0')
-    await lost.exited
+    lost.send('COMMIT;\n')
+    expect(await lost.exited).not.toBe(0)
     kept.send("SELECT 'kept-' || 'going';\n")
     await kept.seen(/kept-going/)
     kept.end()
@@ -165,7 +166,7 @@ describe('kill -9 of the control plane', () => {
 
 describe('the audit trail cannot be written', () => {
   test('a spool that is full denies, and what was begun is closed', async () => {
-    const tight = await Stack.start({ env: {} })
+    const tight = await Stack.start({ env: { SALLYPORT_AGENT_SPOOL_MAX_BYTES: String(8 * 1024 * 1024) } })
     try {
       const agent = tight.line.agents[0]
       if (!agent) throw new Error('no agent')
@@ -175,11 +176,17 @@ describe('the audit trail cannot be written', () => {
       // The control plane is stopped, not killed: it acknowledges nothing, and the spool fills.
       process.kill(tight.line.pids.api, 'SIGSTOP')
       try {
-        const filler = 'x'.repeat(60_000)
-        const many = Array.from({ length: 60 }, (_, index) => `SELECT length('${filler}${index}');`).join('\n')
-        for (let round = 0; round < 80 && !/audit spool is full/.test(session.stderr); round += 1) {
-          session.send(`${many}\n\\echo round-${round}\n`)
-          await session.seen(new RegExp(`round-${round}\\n`), 30_000)
+        // First large statements, then small ones, until not even a small one fits.
+        for (const size of [15_000, 100]) {
+          const filler = 'x'.repeat(size)
+          const many = Array.from({ length: 100 }, (_, index) => `SELECT length('${filler}${index}');`).join('\n')
+          let refused = 0
+          for (let round = 0; round < 40 && refused < 100; round += 1) {
+            const before = session.stderr.split('nothing runs unrecorded').length
+            session.send(`${many}\n\\echo round-${size}-${round}\n`)
+            await session.seen(new RegExp(`round-${size}-${round}\\n`), 60_000)
+            refused = session.stderr.split('nothing runs unrecorded').length - before
+          }
         }
         expect(session.stderr).toMatch(/57P03.*nothing runs unrecorded/s)
         session.send("INSERT INTO orders (customer_id, status) VALUES (1, 'unrecorded');\n\\echo tried\n")
@@ -241,9 +248,11 @@ describe('leases', () => {
       await session.seen(/up/)
       process.kill(short.line.pids.api, 'SIGSTOP')
       try {
-        session.send('SELECT 1 \\watch 0.5\n')
-        await session.seen(/57P01.*control plane can not be reached/s, 30_000)
-        await session.exited
+        await eventually(async () => {
+          session.send('SELECT 1;\n')
+          return /57P01.*control plane can not be reached/s.test(session.stderr)
+        }, 'the session ends with its lease')
+        expect(await session.exited).not.toBe(0)
       } finally {
         process.kill(short.line.pids.api, 'SIGCONT')
       }

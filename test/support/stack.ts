@@ -39,7 +39,8 @@ export class Stack {
     if (options.policyFile !== undefined) argv.push('--policy', options.policyFile)
     if (options.agents !== undefined) argv.push('--agents', String(options.agents))
     if (options.gateways !== undefined) argv.push('--gateways', String(options.gateways))
-    const child = spawn(process.execPath, argv, { cwd: root, stdio: ['pipe', 'pipe', 'pipe'], env: { ...process.env, ...options.env } })
+    for (const [name, value] of Object.entries(options.env ?? {})) argv.push('--env', `${name}=${value}`)
+    const child = spawn(process.execPath, argv, { cwd: root, stdio: ['pipe', 'pipe', 'pipe'] })
     let errors = ''
     child.stderr.on('data', (chunk: Buffer) => {
       errors = (errors + chunk.toString()).slice(-8000)
@@ -125,7 +126,9 @@ export class Stack {
 
   async events(query: string): Promise<any[]> {
     const { body } = await this.api('GET', `/v1/events?limit=200&${query}`)
-    return body.items
+    // The API's `kind` covers what is below it (command: command.end, …); here exactly that kind is meant.
+    const kind = new URLSearchParams(query).get('kind')
+    return body.items.filter((item: { kind: string }) => kind === null || item.kind === kind)
   }
 
   async stop(): Promise<void> {

@@ -9,6 +9,7 @@ export interface RunnerArguments {
   readonly gateways: number
   readonly portOffset: number
   readonly dataDirectory?: string
+  readonly environment: Readonly<Record<string, string>>
   readonly help: boolean
 }
 
@@ -20,6 +21,7 @@ npm run --silent stack -- --json  run everything in a temporary directory on fre
   --agents N         so many agents (1)
   --gateways N       so many gateways (1)
   --data DIR         where data lies (start: ./.sallyport)
+  --env NAME=VALUE   set in the environment of every process (repeatable; for trying limits)
   --port-offset N    add N to every fixed port (start)
 
 With --json, lines on stdin control the stack: \`restart NAME\` (api, gateway-0, agent-0 …) starts a process again, on its
@@ -38,6 +40,7 @@ export function readArguments(argv: readonly string[], calledFrom: string): Runn
       agents: { type: 'string', default: '1' },
       gateways: { type: 'string', default: '1' },
       data: { type: 'string' },
+      env: { type: 'string', multiple: true, default: [] },
       'port-offset': { type: 'string', default: '0' },
       help: { type: 'boolean', short: 'h', default: false },
     },
@@ -49,9 +52,16 @@ export function readArguments(argv: readonly string[], calledFrom: string): Runn
     gateways: whole('--gateways', values.gateways, 1, 20),
     portOffset: whole('--port-offset', values['port-offset'], 0, 40_000),
     help: values.help,
+    environment: Object.fromEntries(values.env.map(assignment)),
     ...(values.policy === undefined ? {} : { policyFile: resolve(calledFrom, values.policy) }),
     ...(values.data === undefined ? {} : { dataDirectory: resolve(calledFrom, values.data) }),
   }
+}
+
+function assignment(text: string): [string, string] {
+  const equals = text.indexOf('=')
+  if (equals < 1) throw new Error(`--env wants NAME=VALUE, not '${text}'`)
+  return [text.slice(0, equals), text.slice(equals + 1)]
 }
 
 function whole(name: string, value: string, least: number, most: number): number {

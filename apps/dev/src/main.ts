@@ -50,6 +50,7 @@ function stackOptions(given: RunnerArguments): StackOptions {
     root,
     agents: given.agents,
     gateways: given.gateways,
+    environment: given.environment,
     say: (text: string) => process.stderr.write(`  ${text}\n`),
     ...(given.policyFile === undefined ? {} : { policyFile: given.policyFile }),
   }

@@ -315,6 +315,22 @@ describe('agents', () => {
     await new Client().login().says('ERR NO_AGENT')
   })
 
+  it('that dial again before their old stream is found dead replace it, end before beginning', async () => {
+    await start()
+    const old = await agent(echo, 'same')
+    const client = await new Client().login().says('OK')
+    const again = await agent(echo, 'same')
+    await client.says('ERR TUNNEL_LOST')
+    await vi.waitFor(() => expect(old.ended).toBeDefined())
+    expect(again.welcome?.accepted).toBe(true)
+    expect(plane.up.flatMap((message) => (message.kind === 'agentUp' || message.kind === 'agentDown' ? [message.kind] : []))).toEqual([
+      'agentUp',
+      'agentDown',
+      'agentUp',
+    ])
+    await new Client().login().says('OK session-2')
+  })
+
   it('take no session while they drain, and keep those they have', async () => {
     await start()
     const served = await agent()
@@ -382,12 +398,13 @@ describe('slow and idle clients', () => {
   it('two hundred idle connections do not delay another', async () => {
     await start()
     await agent()
-    for (let i = 0; i < 200; i += 1) new Client()
+    const idle = Array.from({ length: 200 }, () => new Client())
     await pause(200)
     const from = performance.now()
     await new Client().login().says('OK')
     expect(performance.now() - from).toBeLessThan(1_000)
     expect(await metric('connections_unauthenticated')).toBeLessThanOrEqual(50)
+    expect(idle.filter(({ closed }) => closed).length).toBeGreaterThanOrEqual(150)
   })
 
   it('an idle connection ends at the handshake deadline', async () => {

@@ -20,6 +20,7 @@ import { TunnelServer } from './tunnel/tunnel-server.js'
 export const VERSION = '0.1.0'
 
 const RENEWAL_CHECK_MILLISECONDS = 60 * 60_000
+const STARTUP_LINK_MILLISECONDS = 5_000
 const MAX_STARTUP_BYTES = 10_000
 
 export interface GatewayPorts {
@@ -38,8 +39,9 @@ export class Gateway {
   readonly #sessions = new SessionRegistry()
   readonly #closed: ClosedSessions
   readonly #caps: ConnectionCaps
-  readonly #controlPlane: InstanceType<typeof ControlPlaneClient>
-  readonly #enrolment: InstanceType<typeof EnrolmentClient>
+  #upstream: Upstream
+  /** Clients with certificates that were renewed since: the link's stream may still be on one. */
+  readonly #retired: Upstream[] = []
   readonly #link: ControlLink
   readonly #tunnel: TunnelServer
   readonly #broker: GatewayBroker
@@ -63,11 +65,9 @@ export class Gateway {
     this.#caps = new ConnectionCaps(config.maxUnauthenticated, config.maxUnauthenticatedPerAddress, () =>
       this.#metrics.refused.inc({ reason: 'connection_evicted' }),
     )
-    const credentials = identity.channelCredentials('control-plane')
-    this.#controlPlane = new ControlPlaneClient(config.controlPlane, credentials, controlChannelOptions)
-    this.#enrolment = new EnrolmentClient(config.controlPlane, credentials, controlChannelOptions)
+    this.#upstream = upstream(config.controlPlane, identity)
     this.#link = new ControlLink({
-      client: this.#controlPlane,
+      client: () => this.#upstream.controlPlane,
       version: VERSION,
       instanceId: randomUUID(),
       log,
@@ -84,13 +84,13 @@ export class Gateway {
       tls: identity,
       gatewayId: identity.nodeId,
       agents: this.#agents,
-      enrolment: this.#enrolment,
+      enrolment: () => this.#upstream.enrolment,
       sendUp: (message, sent) => this.#link.send(message, sent),
       metrics: this.#metrics,
       log,
     })
     this.#broker = new GatewayBroker({
-      client: this.#controlPlane,
+      client: () => this.#upstream.controlPlane,
       controlPlaneConnected: () => this.#link.connected,
       agents: this.#agents,
       sessions: this.#sessions,
@@ -109,11 +109,17 @@ export class Gateway {
     })
   }
 
+  get controlPlaneConnected(): boolean {
+    return this.#link.connected
+  }
+
   /** Rejects when the tunnel or the ops address can't be bound, or the certificate can't be read. */
   async start(): Promise<GatewayPorts> {
     this.#tls = await this.#loadTls()
     const tunnel = await this.#tunnel.start()
     this.#link.start()
+    // Normally a few milliseconds, and then the first client finds everything in place. Without it the gateway starts too.
+    await within(STARTUP_LINK_MILLISECONDS, this.#link.up())
     for (const listener of this.#listeners) await listener.start()
     this.#ops = await startOpsServer({ ...this.#config.opsListen, registry: this.#metrics.registry, ready: () => this.#readiness() })
     this.#renewal = setInterval(() => void this.#renew(), RENEWAL_CHECK_MILLISECONDS)
@@ -149,8 +155,10 @@ export class Gateway {
     this.#link.stop()
     await this.#ops?.close()
     await pause(50)
-    this.#controlPlane.close()
-    this.#enrolment.close()
+    for (const { controlPlane, enrolment } of [...this.#retired, this.#upstream]) {
+      controlPlane.close()
+      enrolment.close()
+    }
   }
 
   #receive(message: GatewayDownReceived): void {
@@ -185,7 +193,8 @@ export class Gateway {
       const renewed = await renewIfNeeded(this.#identity, { endpoint: controlPlane, peer: 'control-plane', hostnames })
       if (renewed === this.#identity || this.#stopping) return
       this.#identity = renewed
-      // The link to the control plane shows the old certificate until the next start: it is good for a third of its life.
+      this.#retired.push(this.#upstream)
+      this.#upstream = upstream(controlPlane, renewed)
       this.#tunnel.update(renewed)
       await this.reload()
     } catch (error) {
@@ -196,6 +205,19 @@ export class Gateway {
 
 /** Reconnecting is ours to pace: the channel itself must not wait for longer than we do. */
 const controlChannelOptions = { ...linkChannelOptions, 'grpc.initial_reconnect_backoff_ms': 100, 'grpc.max_reconnect_backoff_ms': 2_000 }
+
+interface Upstream {
+  readonly controlPlane: InstanceType<typeof ControlPlaneClient>
+  readonly enrolment: InstanceType<typeof EnrolmentClient>
+}
+
+function upstream(address: string, identity: NodeIdentity): Upstream {
+  const credentials = identity.channelCredentials('control-plane')
+  return {
+    controlPlane: new ControlPlaneClient(address, credentials, controlChannelOptions),
+    enrolment: new EnrolmentClient(address, credentials, controlChannelOptions),
+  }
+}
 
 function pause(milliseconds: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, milliseconds))

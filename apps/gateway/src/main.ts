@@ -45,7 +45,7 @@ async function main(): Promise<void> {
   process.on('SIGHUP', () => void gateway.reload())
   const ports = await gateway.start()
   log.info(
-    { version: VERSION, gateway_id: identity.nodeId, tunnel_port: ports.tunnel, ops_port: ports.ops, listeners: ports.listeners },
+    { version: VERSION, control_plane: gateway.controlPlaneConnected, gateway_id: identity.nodeId, tunnel_port: ports.tunnel, ops_port: ports.ops, listeners: ports.listeners },
     'ready',
   )
 }

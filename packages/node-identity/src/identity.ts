@@ -182,7 +182,8 @@ function parseStored(text: string, dataDir: string): StoredIdentity {
 
 function isStored(json: unknown): json is StoredIdentity {
   if (typeof json !== 'object' || json === null) return false
-  const has = (name: string): boolean => typeof (json as Record<string, unknown>)[name] === 'string'
+  const fields = new Map<string, unknown>(Object.entries(json))
+  const has = (name: string): boolean => typeof fields.get(name) === 'string'
   return (
     'version' in json &&
     json.version === 1 &&

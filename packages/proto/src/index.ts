@@ -24,6 +24,7 @@ const definition = loadSync(['tunnel.proto', 'control.proto'], {
 })
 
 // The one cast: loadPackageDefinition's type knows nothing of the files; src/types is generated from them.
+// oxlint-disable-next-line typescript/no-unsafe-type-assertion
 const v1 = (loadPackageDefinition(definition) as unknown as ProtoGrpcType).sallyport.v1
 
 /** Client constructors: `new TunnelClient(address, credentials, options)`. */

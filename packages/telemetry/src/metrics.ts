@@ -24,14 +24,17 @@ export function createMetrics(prefix: string): Metrics {
     registry,
     counter: (name, help, labels = []) => new Counter({ ...base(name, help), labelNames: [...labels] }),
     totals: (name, help, label, read) => {
-      new Counter({
-        ...base(name, help),
+      const counter = new Counter({
+        name: prefix + name,
+        help,
+        registers: [],
         labelNames: [label],
         collect() {
           this.reset()
           for (const [value, total] of Object.entries(read())) this.labels(value).inc(total)
         },
       })
+      registry.registerMetric(counter)
     },
     gauge: (name, help, labels = [], collect) =>
       new Gauge({

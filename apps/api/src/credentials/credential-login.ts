@@ -60,7 +60,7 @@ export class CredentialConversation {
     const row = this.#row
     if (!row) throw new CredentialError('CREDENTIAL_REFUSED', 'the credential is not good', hint)
     const state = stateOf(row, new Date())
-    if (state !== 'active') throw new CredentialError('CREDENTIAL_REFUSED', reasons[state], hint)
+    if (state !== 'live') throw new CredentialError('CREDENTIAL_REFUSED', reasons[state], hint)
     return {
       id: row.id,
       target: row.target,

@@ -26,7 +26,7 @@ export type IssueBody = z.infer<typeof issueSchema>
 export const listSchema = z.strictObject({
   identity: z.string().max(253).optional(),
   target: z.string().max(253).optional(),
-  state: z.enum(['active', 'used', 'revoked', 'expired']).optional(),
+  state: z.enum(['live', 'used', 'revoked', 'expired']).optional(),
   limit: z.coerce.number().int().min(1).max(500).default(100),
   cursor: z.uuid().optional(),
 })

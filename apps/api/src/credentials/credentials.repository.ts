@@ -4,7 +4,7 @@ import { Prisma, type Credential } from '../generated/prisma/client.js'
 
 export type CredentialRow = Credential
 export type Transaction = Prisma.TransactionClient
-export type CredentialState = 'active' | 'used' | 'revoked' | 'expired'
+export type CredentialState = 'live' | 'used' | 'revoked' | 'expired'
 
 export interface CredentialFilter {
   readonly identity?: string | undefined
@@ -81,7 +81,7 @@ export class CredentialsRepository {
 export function stateOf(row: CredentialRow, now: Date): CredentialState {
   if (row.revokedAt) return 'revoked'
   if (row.singleUse && row.usedAt) return 'used'
-  return row.expiresAt.getTime() <= now.getTime() ? 'expired' : 'active'
+  return row.expiresAt.getTime() <= now.getTime() ? 'expired' : 'live'
 }
 
 function stateCondition(state: CredentialState | undefined, now: Date): Prisma.CredentialWhereInput {
@@ -95,7 +95,7 @@ function stateCondition(state: CredentialState | undefined, now: Date): Prisma.C
       return { revokedAt: null, singleUse: true, usedAt: { not: null } }
     case 'expired':
       return { revokedAt: null, expiresAt: { lte: now }, ...unused }
-    case 'active':
+    case 'live':
       return { revokedAt: null, expiresAt: { gt: now }, ...unused }
   }
 }

@@ -4,7 +4,6 @@ import type { AgentDownReceived, AgentLinkMessageReceived, AgentUpReceived, Gate
 import type { GatewayLink } from '../nodes/link-registry.js'
 import { isUuid } from '../nodes/enrolment.service.js'
 import type { PresenceService } from '../nodes/presence.service.js'
-import { replicaId } from '../nodes/replica.js'
 import type { LeasesService } from '../sessions/leases.service.js'
 import type { AgentMessagesService, AgentOnLink } from './agent-messages.service.js'
 
@@ -36,8 +35,8 @@ export class GatewayStream implements GatewayLink {
     return new Map([...this.#agents].map(([id, agent]) => [id, agent.instanceId]))
   }
 
-  has(agentId: string): boolean {
-    return this.#agents.has(agentId)
+  get isClosed(): boolean {
+    return this.#closed
   }
 
   sendToAgent(agentId: string, jws: string): boolean {
@@ -83,7 +82,7 @@ export class GatewayStream implements GatewayLink {
     if (!isUuid(agentId)) verdict = { accepted: false, reason: 'this agent is not enrolled' }
     else if (this.#agents.size < maxAgents) {
       try {
-        verdict = await this.services.presence.agentUp({ ...up, gatewayId: this.gatewayId, replica: replicaId, protocols: up.protocols.slice(0, 32) })
+        verdict = await this.services.presence.agentUp({ ...up, gatewayId: this.gatewayId, protocols: up.protocols.slice(0, 32) })
       } catch (error) {
         this.#log.warn({ message: 'an agent could not be looked up', agent_id: agentId, error: error instanceof Error ? error : String(error) })
       }

@@ -1,20 +1,19 @@
 import { generateKeyPairSync, webcrypto } from 'node:crypto'
 import { isIP } from 'node:net'
-import { Metadata, Server, status, type sendUnaryData } from '@grpc/grpc-js'
+import { Metadata, Server, status, type sendUnaryData, type ServerUnaryCall } from '@grpc/grpc-js'
 import { Injectable, Logger } from '@nestjs/common'
-import { controlPlaneService, enrolmentService, type EnrolReply } from '@sallyport/proto'
+import { controlPlaneService, enrolmentService, type EnrolReply, type EnrolRequestReceived, type RenewRequestReceived } from '@sallyport/proto'
 import { KeysService } from '../keys/keys.service.js'
 import { EnrolmentService, type EnrolledNode } from '../nodes/enrolment.service.js'
 import { EnrolmentError } from '../nodes/nodes.errors.js'
 import { LinkRegistry } from '../nodes/link-registry.js'
+import type { NodeRow } from '../nodes/nodes.repository.js'
 import type { LinkCall } from './gateway-stream.js'
 import { GrpcConfig } from './grpc.config.js'
 import { LinkService } from './link.service.js'
 import { OpenSessionService, type OpenSessionCall } from './open-session.service.js'
 import { PeerAuthenticator } from './peer.js'
 import { OptionalClientCertificate } from './server-credentials.js'
-import type { ServerUnaryCall } from '@grpc/grpc-js'
-import type { EnrolRequestReceived, RenewRequestReceived } from '@sallyport/proto'
 
 const certificateDays = 90
 const rotateMilliseconds = 24 * 3_600_000
@@ -95,9 +94,10 @@ export class GrpcServer {
         resolve()
       })
     })
+    await this.links.idle()
   }
 
-  async #asGateway(call: OpenSessionCall | LinkCall, serve: (node: NonNullable<Awaited<ReturnType<PeerAuthenticator['gatewayOf']>>>) => Promise<void>): Promise<void> {
+  async #asGateway(call: OpenSessionCall | LinkCall, serve: (gateway: NodeRow) => Promise<void>): Promise<void> {
     // Messages that come before the handler reads wait in the stream.
     call.on('error', () => undefined)
     try {

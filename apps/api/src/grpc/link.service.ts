@@ -3,7 +3,6 @@ import { EventsService } from '../audit/events.service.js'
 import { LinkRegistry } from '../nodes/link-registry.js'
 import type { NodeRow } from '../nodes/nodes.repository.js'
 import { PresenceService } from '../nodes/presence.service.js'
-import { replicaId } from '../nodes/replica.js'
 import { LeasesService } from '../sessions/leases.service.js'
 import { AgentMessagesService } from './agent-messages.service.js'
 import { GatewayStream, type LinkCall } from './gateway-stream.js'
@@ -14,6 +13,7 @@ const helloMilliseconds = 10_000
 @Injectable()
 export class LinkService {
   readonly #log = new Logger(LinkService.name)
+  readonly #serving = new Set<Promise<void>>()
 
   constructor(
     private readonly registry: LinkRegistry,
@@ -24,7 +24,18 @@ export class LinkService {
   ) {}
 
   /** Never rejects: it ends with the stream. */
-  async serve(call: LinkCall, gateway: NodeRow): Promise<void> {
+  serve(call: LinkCall, gateway: NodeRow): Promise<void> {
+    const served = this.#serve(call, gateway).finally(() => this.#serving.delete(served))
+    this.#serving.add(served)
+    return served
+  }
+
+  /** Resolves when the ends of all links are recorded. Close the links first. */
+  async idle(): Promise<void> {
+    await Promise.all(this.#serving)
+  }
+
+  async #serve(call: LinkCall, gateway: NodeRow): Promise<void> {
     const stream = new GatewayStream(gateway.id, call, { presence: this.presence, messages: this.messages, leases: this.leases })
     const hello = setTimeout(() => stream.close('no hello in time'), helloMilliseconds)
     call.on('error', () => undefined)
@@ -40,8 +51,8 @@ export class LinkService {
         } else break
       }
     } catch (error) {
-      // A cancelled stream reads as an error; anything else is ours.
-      if (!call.cancelled) this.#log.warn({ message: 'a gateway link failed', gateway_id: gateway.id, error: error instanceof Error ? error : String(error) })
+      // A stream that was cancelled, or that we closed, reads as an error; anything else is ours.
+      if (!call.cancelled && !stream.isClosed) this.#log.warn({ message: 'a gateway link failed', gateway_id: gateway.id, error: error instanceof Error ? error : String(error) })
     } finally {
       clearTimeout(hello)
       stream.close('the stream ended')
@@ -61,7 +72,7 @@ export class LinkService {
 
   async #gone(gateway: NodeRow): Promise<void> {
     try {
-      await this.presence.gatewayDown(gateway.id, replicaId, 'the link ended')
+      await this.presence.gatewayDown(gateway.id, 'the link ended')
     } catch {
       // Its rows go stale by themselves.
       this.#log.warn({ message: 'the end of a gateway link could not be recorded', gateway_id: gateway.id })

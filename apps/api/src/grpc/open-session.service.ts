@@ -114,6 +114,10 @@ export class OpenSessionService {
     call.write({ granted: { sessionId: opened.sessionId, agentId: opened.agentId, grant: opened.grant, saslFinal: proof.saslFinal } })
   }
 
+  /**
+   * A token as the password may be used again until it expires: a job runs psql many times. Its `jti` is consumed only by
+   * an exchange for a single-use credential.
+   */
   async #byToken(call: OpenSessionCall, inbox: Inbox<OpenSessionRequestReceived>, start: SessionStartReceived): Promise<Proof | undefined> {
     call.write({ askPassword: {} })
     const answer = await inbox.next()

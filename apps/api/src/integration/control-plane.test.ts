@@ -274,7 +274,7 @@ describe('the control plane, walked through as gateway, agent and client', () =>
     const ack = (await verifyControlJws(await down.take(jwsOf(jwsType.ack)), jwsType.ack, keys)) as AckPayload
     expect(ack).toEqual({ agent: agent.id, seq: 2 })
     link.write(good)
-    await expect(down.take(jwsOf(jwsType.ack), 300)).rejects.toThrow()
+    await expect(down.take(jwsOf(jwsType.ack), 300)).rejects.toThrow('did not come')
     const shown = await call('GET', `/v1/sessions/${session.sessionId}/events`)
     expect(shown.body.items.map((item: { kind: string }) => item.kind)).toEqual(['session.opened', 'session.start'])
   })

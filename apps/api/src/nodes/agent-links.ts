@@ -6,7 +6,7 @@ import { AgentLinkService, AgentUnreachableError } from './agent-link.service.js
 import { LinkRegistry } from './link-registry.js'
 import { livenessMilliseconds } from './presence.service.js'
 import { PresenceRepository } from './presence.repository.js'
-import { replicaId } from './replica.js'
+import { Replica } from './replica.js'
 
 const channel = 'sallyport_link'
 const messageLifeMilliseconds = 60_000
@@ -21,6 +21,7 @@ export class AgentLinks extends AgentLinkService {
     private readonly presence: PresenceRepository,
     private readonly keys: KeysService,
     private readonly notify: NotifyService,
+    private readonly replica: Replica,
   ) {
     super()
     notify.subscribe(channel, (payload) => void this.#onNotified(payload))
@@ -30,7 +31,7 @@ export class AgentLinks extends AgentLinkService {
     const jws = await this.keys.sign(typ, payload)
     if (this.registry.sendToAgent(agentId, jws)) return
     const links = await this.presence.links(agentId, new Date(Date.now() - livenessMilliseconds))
-    const replica = links.find((link) => link.replica !== replicaId)?.replica
+    const replica = links.find((link) => link.replica !== this.replica.id)?.replica
     if (replica === undefined) throw new AgentUnreachableError('the agent is not connected')
     // A notification holds 8000 bytes, a grant more: the message goes through a table, the notification names it.
     const id = randomUUID()
@@ -46,7 +47,7 @@ export class AgentLinks extends AgentLinkService {
   async #onNotified(payload: string): Promise<void> {
     try {
       const { replica, id }: { replica?: unknown; id?: unknown } = JSON.parse(payload)
-      if (replica !== replicaId || typeof id !== 'string') return
+      if (replica !== this.replica.id || typeof id !== 'string') return
       const message = await this.presence.message(id)
       if (message && !this.registry.sendToAgent(message.agentId, message.jws)) {
         this.#log.warn({ message: 'a message came for an agent that has just left', agent_id: message.agentId })

@@ -4,6 +4,7 @@ import { isIP } from 'node:net'
 import { Pkcs10CertificateRequest, SubjectAlternativeNameExtension } from '@peculiar/x509'
 import { EnrolmentError } from './nodes.errors.js'
 
+const hostnamePattern = /^(?=.{1,253}$)[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$/
 const maxRequestBytes = 8 * 1024
 const defaultHostnames: readonly string[] = ['localhost', '127.0.0.1', '::1']
 
@@ -52,7 +53,8 @@ export function permittedNames(request: NodeRequest, labels: Readonly<Record<str
   const allowed = listed.length > 0 ? listed : defaultHostnames
   const asked = [...request.dnsNames, ...request.ipAddresses]
   const allowedAddresses = new Set(allowed.filter((name) => isIP(name) !== 0).map(canonicalAddress))
-  for (const name of asked) {
+  for (const name of asked.length > 0 ? asked : allowed) {
+    if (isIP(name) === 0 && !hostnamePattern.test(name)) throw new EnrolmentError('HOSTNAME_REFUSED', 'a name in the request or the enrolment token is not a host name')
     const permitted = isIP(name) === 0 ? allowed.includes(name) : allowedAddresses.has(canonicalAddress(name))
     if (!permitted) throw new EnrolmentError('HOSTNAME_REFUSED', `the gateway asks for the name ${name.slice(0, 253)}, which its enrolment token does not allow`)
   }

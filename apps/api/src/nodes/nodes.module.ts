@@ -10,11 +10,12 @@ import { LinkRegistry } from './link-registry.js'
 import { NodesRepository } from './nodes.repository.js'
 import { PresenceRepository } from './presence.repository.js'
 import { PresenceService } from './presence.service.js'
+import { Replica } from './replica.js'
 
 /** Gateways and agents: enrolment, presence, messages to agents. */
 @Module({
   imports: [AuditModule, DatabaseModule, KeysModule, NotifyModule],
-  providers: [AgentLinks, { provide: AgentLinkService, useExisting: AgentLinks }, EnrolmentService, LinkRegistry, NodesRepository, PresenceRepository, PresenceService],
+  providers: [AgentLinks, { provide: AgentLinkService, useExisting: AgentLinks }, EnrolmentService, LinkRegistry, NodesRepository, PresenceRepository, PresenceService, Replica],
   exports: [AgentLinkService, EnrolmentService, LinkRegistry, NodesRepository, PresenceRepository, PresenceService],
 })
 export class NodesModule {}

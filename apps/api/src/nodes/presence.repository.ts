@@ -32,8 +32,8 @@ export class PresenceRepository {
   }
 
   async put(up: AgentUpFacts, now: Date): Promise<void> {
-    const { agentId, gatewayId, ...rest } = up
-    const row = { ...rest, protocols: [...rest.protocols], draining: false, seenAt: now }
+    const { agentId, gatewayId, instanceId, replica, version } = up
+    const row = { instanceId, replica, version: version.slice(0, 64), protocols: [...up.protocols], draining: false, seenAt: now }
     await this.prisma.agentLink.upsert({ where: { agentId_gatewayId: { agentId, gatewayId } }, create: { agentId, gatewayId, ...row }, update: row })
   }
 

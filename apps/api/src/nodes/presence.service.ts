@@ -5,7 +5,7 @@ import { RateLimit } from '../limits/rate-limit.js'
 import { LinkRegistry } from './link-registry.js'
 import { kindOf, labelsOf, NodesRepository } from './nodes.repository.js'
 import { PresenceRepository, type AgentUpFacts } from './presence.repository.js'
-import { replicaId } from './replica.js'
+import { Replica } from './replica.js'
 
 const heartbeatMilliseconds = 10_000
 /** A link not refreshed for so long belongs to a replica that is gone. */
@@ -30,6 +30,7 @@ export class PresenceService implements OnApplicationBootstrap, OnApplicationShu
     private readonly presence: PresenceRepository,
     private readonly registry: LinkRegistry,
     private readonly events: EventsService,
+    private readonly replica: Replica,
   ) {}
 
   onApplicationBootstrap(): void {
@@ -47,7 +48,7 @@ export class PresenceService implements OnApplicationBootstrap, OnApplicationShu
    * A gateway reports an agent. Refused: unknown or revoked nodes, a certificate that isn't the current one, and a second
    * process with the same identity (a stolen key, or a copied data directory) while the first one lives.
    */
-  async agentUp(up: AgentUpFacts & { readonly certificateSha256: string }): Promise<Verdict> {
+  async agentUp(up: Omit<AgentUpFacts, 'replica'> & { readonly certificateSha256: string }): Promise<Verdict> {
     const node = await this.nodes.find(up.agentId)
     if (!node || node.kind !== 'agent') return refused('this agent is not enrolled')
     if (node.revokedAt) return refused('this agent was revoked')
@@ -62,7 +63,7 @@ export class PresenceService implements OnApplicationBootstrap, OnApplicationShu
       await this.#alertDuplicate(up, node.name)
       return refused('another process with the same identity is connected: a data directory must not be shared, and a stolen one is revoked')
     }
-    await this.presence.put(up, now)
+    await this.presence.put({ ...up, replica: this.replica.id }, now)
     if (before !== up.instanceId) {
       await this.events.append({ kind: 'node.connected', node: node.id, node_kind: 'agent', name: node.name, detail: `instance ${up.instanceId}, version ${up.version.slice(0, 64)}` })
     }
@@ -83,8 +84,8 @@ export class PresenceService implements OnApplicationBootstrap, OnApplicationShu
     if (node) await this.events.append({ kind: 'node.connected', node: node.id, node_kind: 'gateway', name: node.name, detail })
   }
 
-  async gatewayDown(gatewayId: string, replica: string, reason: string): Promise<void> {
-    const gone = await this.presence.removeGateway(gatewayId, replica)
+  async gatewayDown(gatewayId: string, reason: string): Promise<void> {
+    const gone = await this.presence.removeGateway(gatewayId, this.replica.id)
     const node = await this.nodes.find(gatewayId)
     if (node) await this.events.append({ kind: 'node.disconnected', node: node.id, node_kind: kindOf(node), name: node.name, reason })
     for (const { agentId, instanceId } of gone) await this.#recordIfGone(agentId, instanceId)
@@ -111,7 +112,7 @@ export class PresenceService implements OnApplicationBootstrap, OnApplicationShu
     if (node?.instanceId === instanceId) await this.events.append({ kind: 'node.disconnected', node: node.id, node_kind: 'agent', name: node.name, detail: `instance ${instanceId}` })
   }
 
-  async #alertDuplicate(up: AgentUpFacts, name: string): Promise<void> {
+  async #alertDuplicate(up: Omit<AgentUpFacts, 'replica'>, name: string): Promise<void> {
     if (!this.#alerts.take(`${up.agentId} ${up.instanceId}`)) return
     await this.events.append({
       kind: 'alert',
@@ -124,7 +125,7 @@ export class PresenceService implements OnApplicationBootstrap, OnApplicationShu
 
   async #beat(): Promise<void> {
     const now = new Date()
-    await this.presence.refresh(replicaId, this.registry.agentIds(), now, new Date(now.getTime() + instanceLeaseMilliseconds))
+    await this.presence.refresh(this.replica.id, this.registry.agentIds(), now, new Date(now.getTime() + instanceLeaseMilliseconds))
     const gateways = this.registry.gateways.map((link) => link.gatewayId)
     if (gateways.length > 0) await this.nodes.touch(gateways, now)
   }

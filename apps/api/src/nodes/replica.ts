@@ -1,4 +1,8 @@
 import { randomUUID } from 'node:crypto'
+import { Injectable } from '@nestjs/common'
 
-/** Names this process among the replicas of the control plane. */
-export const replicaId = randomUUID()
+/** Names this control plane among its replicas, from start to stop. */
+@Injectable()
+export class Replica {
+  readonly id: string = randomUUID()
+}

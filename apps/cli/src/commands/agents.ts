@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
 import { contextOf, durationSeconds } from '../context.js'
 import { usageError } from '../errors.js'
-import { asFields, asList, asText, asTexts, text, type Fields } from '../http/record.js'
+import { asFields, asList, asText, text, type Fields } from '../http/record.js'
 import { shortTime } from '../output/printer.js'
 import { fields, table, type Column } from '../output/table.js'
 import { visible } from '../output/visible.js'
@@ -14,7 +14,7 @@ const columns: readonly Column<Fields>[] = [
   { title: 'LAST SEEN', value: (item) => shortTime(text(item, 'last_seen_at') || text(item, 'connected_at')) },
   { title: 'VERSION', value: (item) => text(item, 'version') },
   { title: 'LABELS', value: (item) => labels(item['labels']) },
-  { title: 'GATEWAYS', value: (item) => asTexts(item['gateways']).join(', ') },
+  { title: 'GATEWAYS', value: (item) => asList(item['gateways']).map((link) => text(link, 'gateway') + (link['draining'] === true ? ' (draining)' : '')).join(', ') },
 ]
 
 export function registerAgents(program: Command): void {

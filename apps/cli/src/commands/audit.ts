@@ -45,9 +45,9 @@ export function registerAudit(program: Command): void {
     .option('--until <time>', 'RFC 3339, or a duration back from now', instant)
     .option('--text <words>', "in the command's text")
     .option('--limit <count>', 'at most so many', whole, 50)
-    .action(async ({ limit, ...filters }: SearchOptions, command: Command) => {
+    .action(async ({ limit, who, target, action, object, decision: verdict, kind, session, since, until, text: words }: SearchOptions, command: Command) => {
       const { api, printer } = contextOf(command)
-      const events = await api.list('/v1/events', { ...filters }, limit)
+      const events = await api.list('/v1/events', { who, target, action, object, decision: verdict, kind, session, since, until, text: words }, limit)
       printer.result(events, () => (events.length === 0 ? 'No events.' : table(columns, events.map(flat), printer.width)))
     })
 

@@ -24,9 +24,9 @@ export function registerCredentials(program: Command): void {
     .option('--target <name>')
     .option('--state <state>', 'like live, expired or revoked')
     .option('--limit <count>', 'at most so many', whole, 100)
-    .action(async ({ limit, ...filters }: { limit: number; identity?: string; target?: string; state?: string }, command: Command) => {
+    .action(async ({ limit, identity, target, state }: { limit: number; identity?: string; target?: string; state?: string }, command: Command) => {
       const { api, printer } = contextOf(command)
-      const items = await api.list('/v1/credentials', filters, limit)
+      const items = await api.list('/v1/credentials', { identity, target, state }, limit)
       printer.result(items, () => (items.length === 0 ? 'No credentials.' : table(columns, items, printer.width)))
     })
 

@@ -40,6 +40,16 @@ test('a session reads in order: statement, effects, decision, approval, result',
 14:03:11.123  session ends: client_closed`)
 })
 
+test("the agent's order holds, and the control plane's events stand between by time", () => {
+  const shown = replay([
+    { kind: 'session.opened', time: time(1) },
+    { kind: 'session.killed', time: time(8) },
+    { kind: 'session.end', seq: 12, time: time(6), reason: 'killed' },
+    { kind: 'session.start', seq: 11, time: time(7) },
+  ])
+  expect(shown.split('\n').map((line) => line.split('  ')[1])).toEqual(['session.opened', 'session starts', 'session ends: killed', 'session.killed'])
+})
+
 test('S9 nothing recorded acts on the terminal of the one who replays or reviews', () => {
   const evil = 'x\u001b]0;owned\u0007\u202e\u009b2J'
   const events = [

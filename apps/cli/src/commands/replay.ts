@@ -8,7 +8,22 @@ import { effectLine } from './effects.js'
  * the order of the agent's own record. Times are UTC.
  */
 export function replay(events: readonly Fields[]): string {
-  return events.map(entry).filter((part) => part !== '').join('\n')
+  return inOrder(events).map(entry).filter((part) => part !== '').join('\n')
+}
+
+/**
+ * The agent's events (they carry its counter) in the agent's own order, whatever its clock did and however they
+ * arrived; what the control plane wrote goes between them by time.
+ */
+function inOrder(events: readonly Fields[]): Fields[] {
+  const own = events.filter((event) => text(event, 'seq') !== '').sort((a, b) => Number(text(a, 'seq')) - Number(text(b, 'seq')))
+  const others = events.filter((event) => text(event, 'seq') === '')
+  const merged: Fields[] = []
+  for (const event of own) {
+    while (others[0] !== undefined && Date.parse(text(others[0], 'time')) < Date.parse(text(event, 'time'))) merged.push(...others.splice(0, 1))
+    merged.push(event)
+  }
+  return [...merged, ...others]
 }
 
 function entry(event: Fields): string {

@@ -26,9 +26,9 @@ export function registerSessions(program: Command): void {
     .option('--state <state>', 'like live or ended')
     .option('--since <time>', 'RFC 3339, or a duration back from now like 2h', instant)
     .option('--limit <count>', 'at most so many', whole, 50)
-    .action(async ({ limit, ...filters }: { limit: number; identity?: string; target?: string; state?: string; since?: string }, command: Command) => {
+    .action(async ({ limit, identity, target, state, since }: { limit: number; identity?: string; target?: string; state?: string; since?: string }, command: Command) => {
       const { api, printer } = contextOf(command)
-      const items = await api.list('/v1/sessions', filters, limit)
+      const items = await api.list('/v1/sessions', { identity, target, state, since }, limit)
       printer.result(items, () => (items.length === 0 ? 'No sessions.' : table(columns, items, printer.width)))
     })
 

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { expect, test } from 'vitest'
@@ -23,6 +23,9 @@ test('the examples get the addresses of this stack', () => {
   const text = files.map((file) => file.text).join('\n')
   expect(text).toContain('issuer: http://127.0.0.1:1')
   expect(text).toContain('port: 2')
+  // Nothing else differs from what stands in the repository, so that applying the examples by hand changes nothing.
+  const committed = files.map((file) => readFileSync(join(examples, file.path), 'utf8')).join('\n')
+  expect(text.replace('http://127.0.0.1:1 ', 'http://127.0.0.1:8474 ').replace('port: 2\n', 'port: 8475\n')).toBe(committed)
 })
 
 test("--policy takes the place of the demo's policies, and of documents it names", () => {

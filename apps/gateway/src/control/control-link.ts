@@ -4,7 +4,8 @@ import type { Logger } from '@sallyport/telemetry'
 import { Backoff } from './backoff.js'
 
 export interface ControlLinkOptions {
-  readonly client: ControlPlaneStub
+  /** Asked for at every dial: its certificate is renewed now and then. */
+  readonly client: () => ControlPlaneStub
   readonly version: string
   readonly instanceId: string
   readonly log: Logger
@@ -20,6 +21,7 @@ const WELCOME_MILLISECONDS = 10_000
 /** This gateway's one stream to the control plane: kept up for the gateway's life, dialled again with back-off. */
 export class ControlLink {
   readonly #options: ControlLinkOptions
+  #waiting: (() => void)[] = []
   readonly #backoff: Backoff
   #call: ClientDuplexStream<GatewayUp, GatewayDownReceived> | undefined
   #connected = false
@@ -39,7 +41,7 @@ export class ControlLink {
   start(): void {
     if (this.#stopped) return
     const { client, version, instanceId } = this.#options
-    const call = client.link()
+    const call = client().link()
     this.#call = call
     let ended = false
     const end = (reason: string): void => {
@@ -60,6 +62,11 @@ export class ControlLink {
     call.on('error', (error) => end('details' in error && typeof error.details === 'string' ? error.details : error.message))
     call.on('end', () => end('ended by the control plane'))
     call.write({ hello: { version, instanceId } })
+  }
+
+  /** Resolves at the next welcome; at once when the link is up. */
+  up(): Promise<void> {
+    return this.#connected ? Promise.resolve() : new Promise((resolve) => this.#waiting.push(resolve))
   }
 
   /**
@@ -89,6 +96,7 @@ export class ControlLink {
     this.#backoff.reset()
     this.#options.log.info({}, 'control plane connected')
     this.#options.onUp()
+    for (const resolve of this.#waiting.splice(0)) resolve()
   }
 
   #lost(reason: string): void {

@@ -11,7 +11,7 @@ import { SessionChannel } from './session-channel.js'
 import type { SessionRegistry } from './session-registry.js'
 
 export interface BrokerOptions {
-  readonly client: ControlPlaneStub
+  readonly client: () => ControlPlaneStub
   readonly controlPlaneConnected: () => boolean
   readonly agents: AgentDirectory
   readonly sessions: SessionRegistry
@@ -48,7 +48,7 @@ export class GatewayBroker implements SessionBroker {
     // Without the link no kill could reach this gateway.
     if (!this.#options.controlPlaneConnected()) return refuse(gatewayErrors.unavailable)
     if (sessions.size >= maxSessions) return refuse(gatewayErrors.tooManySessions)
-    return new ControlConversation(client, start, signal, {
+    return new ControlConversation(client(), start, signal, {
       timeoutMilliseconds: handshakeMilliseconds,
       onRefused: (code) => metrics.refused.inc({ reason: code }),
     })

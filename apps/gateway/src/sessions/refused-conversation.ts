@@ -3,8 +3,11 @@ import type { AuthConversation, ChannelError } from '@sallyport/kit'
 /** A conversation that is over before it began. */
 export function refusedConversation(error: ChannelError): AuthConversation {
   const nothing = (): void => {}
+  const step = { kind: 'refused', error } as const
   return {
-    next: () => Promise.resolve({ kind: 'refused', error }),
+    async next() {
+      return step
+    },
     password: nothing,
     saslInitial: nothing,
     saslResponse: nothing,

@@ -8,7 +8,7 @@ const MAX_CONCURRENT = 64
  * Passes enrolment on to the control plane unopened, so that an agent has to reach a gateway only. Neither request nor
  * reply can be altered: the one proves a secret over the agent's own key, the other must have the token's fingerprint.
  */
-export function enrolmentRelay(upstream: EnrolmentStub): EnrolmentHandlers {
+export function enrolmentRelay(upstream: () => EnrolmentStub): EnrolmentHandlers {
   let running = 0
   const relay = <Request>(
     call: ServerUnaryCall<Request, EnrolReply>,
@@ -25,7 +25,7 @@ export function enrolmentRelay(upstream: EnrolmentStub): EnrolmentHandlers {
     })
   }
   return {
-    Enrol: (call, callback) => relay(call, callback, (deadline, done) => upstream.enrol(call.request, { deadline }, done)),
-    Renew: (call, callback) => relay(call, callback, (deadline, done) => upstream.renew(call.request, { deadline }, done)),
+    Enrol: (call, callback) => relay(call, callback, (deadline, done) => upstream().enrol(call.request, { deadline }, done)),
+    Renew: (call, callback) => relay(call, callback, (deadline, done) => upstream().renew(call.request, { deadline }, done)),
   }
 }

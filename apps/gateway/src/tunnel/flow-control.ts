@@ -1,4 +1,4 @@
-import type { ServerHttp2Stream } from 'node:http2'
+import type { ServerHttp2Session } from 'node:http2'
 
 const WINDOW = 2 * 1024 * 1024
 
@@ -13,10 +13,13 @@ const WINDOW = 2 * 1024 * 1024
 export function widenReceiveWindow(call: object): boolean {
   const inner: unknown = Reflect.get(call, 'call')
   const stream: unknown = typeof inner === 'object' && inner !== null ? Reflect.get(inner, 'stream') : undefined
-  if (!(stream instanceof Object) || !('session' in stream)) return false
-  const { session } = stream as Pick<ServerHttp2Stream, 'session'>
-  if (session === undefined || session.destroyed) return false
+  const session: unknown = typeof stream === 'object' && stream !== null ? Reflect.get(stream, 'session') : undefined
+  if (!isServerSession(session) || session.destroyed) return false
   session.setLocalWindowSize(WINDOW)
   session.settings({ initialWindowSize: WINDOW })
   return true
+}
+
+function isServerSession(value: unknown): value is ServerHttp2Session {
+  return typeof value === 'object' && value !== null && 'setLocalWindowSize' in value && 'settings' in value
 }

@@ -26,7 +26,8 @@ export interface TunnelServerOptions {
   readonly tls: ServerTls
   readonly gatewayId: string
   readonly agents: AgentDirectory
-  readonly enrolment: EnrolmentStub
+  /** Asked for at every call: its certificate is renewed now and then. */
+  readonly enrolment: () => EnrolmentStub
   readonly sendUp: (message: GatewayUp, sent?: () => void) => boolean
   readonly metrics: GatewayMetrics
   readonly log: Logger
@@ -130,9 +131,9 @@ export class TunnelServer {
       call.emit('error', refusal(status.UNAUTHENTICATED, 'a certificate of an agent is needed here'))
       return
     }
-    new AgentCall(call, peer.nodeId, createHash('sha256').update(certificate).digest('hex'), this.#options, () =>
-      this.#sockets.get(call.getPeer())?.release(),
-    )
+    const sha256 = createHash('sha256').update(certificate).digest('hex')
+    const agent = new AgentCall(call, peer.nodeId, sha256, this.#options, () => this.#sockets.get(call.getPeer())?.release())
+    agent.start()
   }
 }
 
@@ -150,8 +151,12 @@ class AgentCall {
     /** The raw connection no longer counts as a stranger's. */
     private readonly trusted: () => void,
   ) {
-    widenReceiveWindow(call)
     this.#deadline = setTimeout(() => this.#expire(), options.helloMilliseconds ?? 8_000)
+  }
+
+  start(): void {
+    const { call } = this
+    widenReceiveWindow(call)
     call.on('data', (message: TunnelUpReceived) => this.#receive(message))
     call.on('end', () => this.#end())
     call.on('error', () => this.#end())
@@ -170,10 +175,12 @@ class AgentCall {
   #hello(hello: AgentHelloReceived): void {
     const { agents, gatewayId, sendUp, metrics, log } = this.options
     const { call, agentId, certificateSha256 } = this
-    // The same process again: its old stream is dead, and hasn't noticed.
+    // The same process again: its old stream is dead, and hasn't noticed. The control plane hears of the end before it
+    // hears of the new beginning, because the agent counts its messages from one again.
     for (const old of agents.of(agentId, hello.instanceId)) {
       old.close()
       agents.remove(old)
+      sendUp({ agentDown: { agentId, instanceId: hello.instanceId, draining: false } })
     }
     const connection = new AgentConnection({
       agentId,
@@ -222,7 +229,7 @@ class AgentCall {
     if (connection === undefined) return
     const { agents, sendUp, log } = this.options
     connection.ended()
-    // Replaced by a newer stream of the same process: the control plane knows that one by the same name.
+    // Replaced by a newer stream of the same process: its end has been told.
     const replaced = !agents.of(connection.agentId).includes(connection)
     agents.remove(connection)
     if (!replaced) sendUp({ agentDown: { agentId: connection.agentId, instanceId: connection.instanceId, draining: false } })

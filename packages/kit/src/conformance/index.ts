@@ -36,7 +36,7 @@ const cases: Readonly<Record<string, (driver: ConformanceDriver) => Promise<void
     await withClient(driver, async (client) => {
       const outcome = await client.run(driver.commands.denied(marker))
       check(!outcome.ok && outcome.code !== undefined, 'it is refused with a native code', outcome)
-      const again = await client.run(driver.commands.allowed(marker))
+      const again = await client.run(driver.commands.allowed(markerOf('after')))
       check(again.ok, 'the connection is usable', again)
     })
     check((await driver.effects(marker)) === 0, 'the target is unchanged')
@@ -66,7 +66,7 @@ const cases: Readonly<Record<string, (driver: ConformanceDriver) => Promise<void
       await driver.reject(await driver.pending(marker), 'because of conformance')
       const done = await outcome
       check(!done.ok && done.output.includes('because of conformance'), 'the client learns the reason', done)
-      check((await client.run(driver.commands.allowed(marker))).ok, 'the connection is usable')
+      check((await client.run(driver.commands.allowed(markerOf('after')))).ok, 'the connection is usable')
     })
     check((await driver.effects(marker)) === 0, 'nothing ran')
   },
@@ -126,7 +126,7 @@ const cases: Readonly<Record<string, (driver: ConformanceDriver) => Promise<void
       await until(() => driver.running(marker), 'it runs')
       await client.cancel()
       check(!(await outcome).ok, 'it fails')
-      check((await client.run(driver.commands.allowed(marker))).ok, 'the connection is usable')
+      check((await client.run(driver.commands.allowed(markerOf('after')))).ok, 'the connection is usable')
     })
   },
 

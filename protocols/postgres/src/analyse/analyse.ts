@@ -3,8 +3,10 @@ import { Names } from './names.js'
 import { OverlayCatalog } from './overlay.js'
 import { loadParser, parseText } from './parser.js'
 import { StringState } from './state.js'
-import { noOutput, type Statement } from './statement.js'
-import { finishStatement, runStatement } from './statements.js'
+import { bindRecursion } from './recursion.js'
+import { queryNode } from './query-node.js'
+import { finishStatement, noOutput, type Statement } from './statement.js'
+import { runStatement } from './statements.js'
 import { AnalysisError, type Analysis, type Catalog, type NameContext, type StatementAnalysis } from './types.js'
 import { tooComplex, Walk } from './walk.js'
 
@@ -12,6 +14,8 @@ export interface AnalyseOptions {
   /** Longest text that is analysed, bytes. */
   readonly maxBytes?: number
 }
+
+bindRecursion({ queryNode, runStatement })
 
 export const defaultMaxBytes = 1024 * 1024
 

@@ -12,6 +12,7 @@ export type Body<K extends NodeKind> = Member<Node, K>
 
 /** The node's name; empty for the empty object that stands for NULL in lists. */
 export function kindOf(node: Node): NodeKind | '' {
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the decoder: keys of a node are names of nodes
   for (const key in node) return key as NodeKind
   return ''
 }
@@ -19,6 +20,7 @@ export function kindOf(node: Node): NodeKind | '' {
 /** The node's body if it is of this kind. */
 export function as<K extends NodeKind>(node: Node | undefined, kind: K): Body<K> | undefined {
   if (node === undefined) return undefined
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the decoder: the key says which body it is
   return (node as unknown as { [P in K]?: Body<K> })[kind]
 }
 

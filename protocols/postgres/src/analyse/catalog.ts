@@ -107,7 +107,7 @@ function push<T>(map: Map<string, T[]>, key: string, value: T): void {
 }
 
 /** Columns of system catalogs are the same for every target of a version: kept once. */
-const systemColumns = new Map<string, readonly Column[]>()
+const systemColumns = new Map<string, Column[]>()
 const maxSystemShapes = 4096
 
 /**
@@ -163,7 +163,7 @@ function relationDraft(entry: RowOf<'r'>): Draft {
 function shareColumns(draft: Draft, relname: string): void {
   const key = `${relname} ${draft.columns.map((column) => `${column.name} ${String(column.number)}`).join(',')}`
   const known = systemColumns.get(key)
-  if (known) draft.columns = known as Column[]
+  if (known) draft.columns = known
   else if (systemColumns.size < maxSystemShapes) systemColumns.set(key, draft.columns)
 }
 

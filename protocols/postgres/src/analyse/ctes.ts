@@ -1,7 +1,7 @@
 import { as, strings, type Body } from './ast.js'
 import { computed, noSources, type NamedValue, type Value } from './lineage.js'
 import { Scope, type CteShape } from './scope.js'
-import { queryNode } from './select.js'
+import { queryNode } from './recursion.js'
 import { tooComplex, type Walk } from './walk.js'
 
 /** Rounds after which a recursive WITH must have settled: lineage only grows, one column a round at the least. */

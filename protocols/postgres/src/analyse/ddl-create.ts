@@ -3,7 +3,7 @@ import { provisional } from './overlay.js'
 import { existingRelation, functionName, kindWord, objectName, rangeName } from './objects.js'
 import { quoteIdent } from './quote.js'
 import { add, catalogChanged, runExpressions, storedExpressions, type Statement } from './statement.js'
-import { runStatement } from './statements.js'
+import { runStatement } from './recursion.js'
 import { typeUsed } from './functions.js'
 import type { TypeInfo } from './types.js'
 

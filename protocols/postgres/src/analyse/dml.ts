@@ -3,12 +3,13 @@ import { as, kindOf, type Body, type Node } from './ast.js'
 import { withClause } from './ctes.js'
 import { children, condition, expression } from './expressions.js'
 import { fromClause, fromItem } from './from.js'
-import { computed, noSources, type Value } from './lineage.js'
+import { computed, noSources, union, type NamedValue, type Value } from './lineage.js'
 import type { ResolvedRelation } from './names.js'
 import { quoteIdent } from './quote.js'
 import { relationItem, resolveRangeVar, selectEffect } from './relations.js'
 import { newItem, Scope, type ScopeItem } from './scope.js'
-import { queryNode, targetList, type QueryShape } from './select.js'
+import { queryNode } from './recursion.js'
+import { targetList, type QueryShape } from './select.js'
 import { writeEffect } from './writes.js'
 import type { Walk } from './walk.js'
 
@@ -210,7 +211,9 @@ function returning(walk: Walk, scope: Scope, target: Target, clause: Body<'Retur
   if (!clause?.exprs) return noResult
   const inner = new Scope(scope.parent)
   for (const [name, cte] of scope.ctes) inner.ctes.set(name, cte)
-  inner.items.push(...scope.items)
+  // What was just stored in a column comes back from it.
+  const item = { ...target.item, columns: written(walk, target) }
+  inner.items.push(...scope.items.map((one) => (one === target.item ? item : one)))
   const names = { old: 'old', new: 'new' }
   for (const node of clause.options ?? []) {
     const option = as(node, 'ReturningOption')
@@ -218,9 +221,18 @@ function returning(walk: Walk, scope: Scope, target: Target, clause: Body<'Retur
     if (option.option === 'RETURNING_OPTION_OLD') names.old = option.value
     else names.new = option.value
   }
-  for (const alias of [names.old, names.new]) inner.items.push({ ...target.item, alias, columnsVisible: false })
+  for (const alias of [names.old, names.new]) inner.items.push({ ...item, alias, columnsVisible: false })
   selectEffect(walk, target.resolved, target.inherit, { returning: true })
   return targetList(walk, inner, clause.exprs)
+}
+
+function written(walk: Walk, target: Target): readonly NamedValue[] {
+  if (walk.stores.length === 0) return target.item.columns
+  return target.item.columns.map((column) => {
+    const into = `${target.resolved.resource}.${quoteIdent(column.name)}`
+    const stored = walk.stores.filter((one) => one.into === into).map((one) => one.value)
+    return stored.length === 0 ? column : { name: column.name, value: { sources: union([column.value.sources, ...stored]), direct: false } }
+  })
 }
 
 /** For COPY … FROM … WHERE: the condition on the rows that come in. */

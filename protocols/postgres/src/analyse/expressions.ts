@@ -3,7 +3,7 @@ import { callFunction, operator, resultOf, typeUsed } from './functions.js'
 import { computed, fromAnywhere, noSources, type NamedValue, type Value } from './lineage.js'
 import { quoteIdent } from './quote.js'
 import { columnOf, find, Scope, wholeRow } from './scope.js'
-import { queryNode } from './select.js'
+import { queryNode } from './recursion.js'
 import type { Walk } from './walk.js'
 
 type Handler<K extends NodeKind> = (walk: Walk, scope: Scope, body: Body<K>) => Value
@@ -118,7 +118,8 @@ export function children(walk: Walk, scope: Scope, body: object): Value {
 
 function anyNode(walk: Walk, scope: Scope, value: unknown): Value {
   if (typeof value !== 'object' || value === null) return noSources
-  const node: Node = value as Node
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- part of the tree that the decoder gave
+  const node = value as Node
   const kind = kindOf(node)
   // Names of nodes begin with a capital, names of fields never do.
   if (kind !== '' && kind[0] === kind[0]?.toUpperCase()) return expression(walk, scope, node)

@@ -6,7 +6,7 @@ import { computed, noSources, type NamedValue, type Value } from './lineage.js'
 import { canonical } from './quote.js'
 import { readRelation, resolveRangeVar } from './relations.js'
 import { columnOf, newItem, renamed, Scope, type CteShape, type ScopeItem } from './scope.js'
-import { queryNode } from './select.js'
+import { queryNode } from './recursion.js'
 import type { Walk } from './walk.js'
 
 /** Walks the FROM clause; its items become visible in the scope one after the other, as LATERAL sees them. */

@@ -1,7 +1,6 @@
 import { as, kindOf, strings, type Body, type Node } from './ast.js'
 import { columnName } from './columns.js'
 import { withClause } from './ctes.js'
-import { deleteQuery, insertQuery, mergeQuery, updateQuery } from './dml.js'
 import { children, condition, expression } from './expressions.js'
 import { operator } from './functions.js'
 import { fromClause } from './from.js'
@@ -16,36 +15,6 @@ export type QueryShape = CteShape
 const maxColumns = 1664
 
 const nothing: QueryShape = { columns: [], open: false, rest: noSources }
-
-/** Any statement that may stand where a query is expected. @param scope a new level of its own */
-export function queryNode(walk: Walk, scope: Scope, node: Node): QueryShape {
-  walk.enter()
-  let shape: QueryShape
-  const kind = kindOf(node)
-  switch (kind) {
-    case 'SelectStmt':
-      shape = selectQuery(walk, scope, as(node, kind) ?? {})
-      break
-    case 'InsertStmt':
-      shape = insertQuery(walk, scope, as(node, kind) ?? {})
-      break
-    case 'UpdateStmt':
-      shape = updateQuery(walk, scope, as(node, kind) ?? {})
-      break
-    case 'DeleteStmt':
-      shape = deleteQuery(walk, scope, as(node, kind) ?? {})
-      break
-    case 'MergeStmt':
-      shape = mergeQuery(walk, scope, as(node, kind) ?? {})
-      break
-    default:
-      walk.effects.add('sql.unknown', kind, { details: { mustName: true } })
-      children(walk, scope, node)
-      shape = { columns: [], open: true, rest: noSources }
-  }
-  walk.leave()
-  return shape
-}
 
 export function selectQuery(walk: Walk, scope: Scope, stmt: Body<'SelectStmt'>): QueryShape {
   if (stmt.withClause) withClause(walk, scope, stmt.withClause)

@@ -26,6 +26,7 @@ suite('against a real PostgreSQL', () => {
     server = await startServer(binaries ?? '')
     client = new pg.Client({ host: '127.0.0.1', port: server.port, user: 'postgres', database: 'postgres' })
     await client.connect()
+    await client.query(`SET statement_timeout = '5s'`)
     await client.query(readFileSync(new URL('./testing/shop.sql', import.meta.url), 'utf8'))
     catalog = await load()
   }, 60_000)
@@ -107,6 +108,33 @@ suite('against a real PostgreSQL', () => {
     expect(compared).toBeGreaterThan(70)
   }, 60_000)
 
+  it('K3: whatever shows a marked value, comes from the column that holds it', async () => {
+    await client?.query(`INSERT INTO customers VALUES (7001, 'mark-name.', 'mark-email.', 'mark-phone.', 'mark-ssn.', 'mark-card_number.', '{"mark-notes.": 1}');
+      INSERT INTO orders VALUES (7001, 7001, 1, 'mark-status.'); INSERT INTO api_keys VALUES (1, 'mark-name.', 'mark-secret.'); REFRESH MATERIALIZED VIEW mv_emails`)
+    const names = await context()
+    const leaks: string[] = []
+    let marked = 0
+    for (const { sql } of corpus) {
+      if (!client || !catalog) throw new Error('not connected')
+      const { output } = analyse(sql, catalog, names).statements[0] ?? { output: { kind: 'none' } }
+      await client.query('BEGIN')
+      const result = await client.query<unknown[]>({ text: sql, rowMode: 'array' }).catch(() => undefined)
+      await client.query('ROLLBACK')
+      if (output.kind !== 'columns') continue
+      for (const row of result?.rows ?? []) {
+        for (const [index, cell] of row.entries()) {
+          for (const [, column = ''] of (JSON.stringify(cell) ?? '').matchAll(/mark-([a-z_]+)\./g)) {
+            marked++
+            if (!output.columns[index]?.sources.some((source) => source.endsWith(`.${column}`) || source.endsWith('.*'))) leaks.push(`${sql}: ${column} shows in column ${String(index)}`)
+          }
+        }
+      }
+    }
+    await client?.query('TRUNCATE customers, orders, api_keys CASCADE')
+    expect(leaks).toEqual([])
+    expect(marked).toBeGreaterThan(100)
+  }, 60_000)
+
   it('resolves like the server under other search paths, with temporary tables in the way', async () => {
     const queries = ['SELECT email FROM customers', 'SELECT * FROM customers', 'SELECT c.* FROM customers c, public.customers p', 'SELECT relname FROM pg_class LIMIT 1', 'SELECT m FROM public.v_outer']
     const paths = ['public', 'app, public', '"$user", app', 'pg_catalog, app', 'app, pg_catalog', 'public, pg_temp']
@@ -119,6 +147,15 @@ suite('against a real PostgreSQL', () => {
     }
     await client?.query('RESET search_path; DISCARD TEMP')
   }, 60_000)
+
+  it.each(['psql-describe.sql', 'drivers.sql'])('%s: what drivers and psql ask is harmless', async (name) => {
+    if (!catalog) throw new Error('not connected')
+    const names = await context()
+    for (const block of readFileSync(new URL(`./testing/${name}`, import.meta.url), 'utf8').split(/\n\s*\n/)) {
+      const effects = analyse(block, catalog, names).statements.flatMap((statement) => statement.effects)
+      expect(effects.filter((effect) => !effect.harmless), block).toEqual([])
+    }
+  })
 
   it('reads the whole catalog: triggers, cascades, domains, partitions, rules, operators', () => {
     expect(catalog?.relationNamed('public.orders')?.triggers).toEqual([{ function: 'public.audit', events: ['update'] }])

@@ -119,8 +119,19 @@ function searchPath(walk: Walk, list: readonly (string | null | undefined)[] | u
 export function existing(walk: Walk, names: readonly string[]): string[] {
   const { catalog, context } = walk.names
   return names
-    .map((name) => (name === '$user' ? context.currentUser : name))
+    .map((name) => (name === '$user' ? context.currentUser : truncated(name)))
     .filter((name) => name !== '' && (!catalog.complete || name === 'pg_temp' || name === 'pg_catalog' || catalog.hasSchema(name)))
+}
+
+/** The server cuts identifiers in a setting to 63 bytes (NAMEDATALEN - 1), at a character's border, as the grammar does with those in SQL. */
+function truncated(name: string): string {
+  if (Buffer.byteLength(name) <= 63) return name
+  let out = ''
+  for (const character of name) {
+    if (Buffer.byteLength(out + character) > 63) break
+    out += character
+  }
+  return out
 }
 
 /** SplitIdentifierString: comma-separated identifiers, unquoted ones folded to lower case. Undefined when malformed. */

@@ -1,11 +1,10 @@
 import type { JsonObject } from '@sallyport/policy'
-import type { Node } from './ast.js'
 import { noSources, type Value } from './lineage.js'
 import { newItem, Scope } from './scope.js'
 import { children } from './expressions.js'
 import type { QueryShape } from './select.js'
 import type { StringState } from './state.js'
-import type { CopyInfo, Output } from './types.js'
+import type { CopyInfo, Output, StatementAnalysis, StoredValue } from './types.js'
 import { Walk } from './walk.js'
 
 /** One statement while its handler works on it. */
@@ -73,4 +72,22 @@ export function harmless(statement: Statement, action: string, resource: string,
   statement.walk.effects.add(action, resource, { harmless: true, ...(details === undefined ? {} : { details }) })
 }
 
-export type NodeList = readonly Node[] | undefined
+/** The result of a statement's handler. */
+export function finishStatement(statement: Statement, node: string): StatementAnalysis {
+  const { walk } = statement
+  if (walk.callsVolatile) walk.changes.push({ kind: 'session_reset' })
+  const reads = new Set<string>()
+  for (const column of walk.reads) reads.add(column.full)
+  const stores = walk.stores.map(({ value, into }): StoredValue => ({ sources: value.map((column) => column.full), ...(into === undefined ? {} : { into }) }))
+  return {
+    text: statement.text,
+    node,
+    effects: walk.finish(),
+    output: statement.output,
+    reads: [...reads],
+    stores,
+    changes: walk.changes,
+    ...(statement.copy ? { copy: statement.copy } : {}),
+    endsTransaction: statement.endsTransaction,
+  }
+}

@@ -8,7 +8,6 @@ import * as prepared from './prepared.js'
 import * as queries from './queries.js'
 import { quoteIdent } from './quote.js'
 import { add, catalogChanged, harmless, runExpressions, type Statement } from './statement.js'
-import type { StatementAnalysis, StoredValue } from './types.js'
 import * as utility from './utility.js'
 
 type Handler<K extends NodeKind> = (statement: Statement, body: Body<K>, node: Node) => void
@@ -201,24 +200,4 @@ function dispatch<K extends NodeKind>(statement: Statement, node: Node, kind: K)
   add(statement, 'sql.unknown', kind, { mustName: true })
   statement.output = { kind: 'unknown' }
   catalogChanged(statement, 'it is not known')
-}
-
-/** The result of a statement's handler. */
-export function finishStatement(statement: Statement, node: string): StatementAnalysis {
-  const { walk } = statement
-  if (walk.callsVolatile) walk.changes.push({ kind: 'session_reset' })
-  const reads = new Set<string>()
-  for (const column of walk.reads) reads.add(column.full)
-  const stores = walk.stores.map(({ value, into }): StoredValue => ({ sources: value.map((column) => column.full), ...(into === undefined ? {} : { into }) }))
-  return {
-    text: statement.text,
-    node,
-    effects: walk.finish(),
-    output: statement.output,
-    reads: [...reads],
-    stores,
-    changes: walk.changes,
-    ...(statement.copy ? { copy: statement.copy } : {}),
-    endsTransaction: statement.endsTransaction,
-  }
 }

@@ -5,7 +5,7 @@ import { parseText } from './parser.js'
 import { canonical } from './quote.js'
 import { Scope } from './scope.js'
 import { as } from './ast.js'
-import { selectQuery } from './select.js'
+import { queryNode } from './recursion.js'
 import type { Relation } from './types.js'
 import { tooComplex, Walk } from './walk.js'
 
@@ -35,15 +35,15 @@ export function viewShape(walk: Walk, relation: Relation): ViewShape {
 
 function analyseDefinition(walk: Walk, relation: Relation): ViewShape {
   const text = relation.definition ?? ''
-  const query = as(parseText(text)[0]?.node, 'SelectStmt')
-  if (!query) return { effects: [], reads: [], columns: relation.columns.map(() => fromAnywhere) }
+  const query = parseText(text)[0]?.node
+  if (!query || !as(query, 'SelectStmt')) return { effects: [], reads: [], columns: relation.columns.map(() => fromAnywhere) }
   const { catalog, context } = walk.names
   // Definitions are printed by the server: names that its path at that time did not show carry their schema.
   const own = relation.oid === 0
   const path = own ? walk.names.searchPath : (catalog.definitionPath ?? [])
   const temporary = own || relation.schema.startsWith('pg_temp')
   const inner = new Walk(new Names(catalog, context, path, temporary), '', walk.budget, [...walk.views, relation])
-  const shape = selectQuery(inner, new Scope(undefined), query)
+  const shape = queryNode(inner, new Scope(undefined), query)
   const columns = relation.columns.map((_, index) => (shape.open ? fromAnywhere : (shape.columns[index]?.value ?? fromAnywhere)))
   return { effects: inner.finish(), reads: [...inner.reads], columns }
 }

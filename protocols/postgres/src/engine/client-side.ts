@@ -450,8 +450,8 @@ export class ClientSide {
     if (!prepared) return undefined
     const { analysis } = prepared
     const command = statementCommand(analysis.text, analysis.effects, this.#c.status)
-    // Never analysed again by its text: generation is taken as current, because EXECUTE is resolved the same way.
-    return { name, text: analysis.text, analysis: { statements: [analysis] }, command, generation: this.#c.names.generation, fields: undefined, describing: false }
+    // No generation of ours: its names may mean something else by now, so that Bind analyses it again.
+    return { name, text: analysis.text, analysis: { statements: [analysis] }, command, generation: -1, fields: undefined, describing: false }
   }
 
   #submit(command: Command): Permit | Denial | Promise<Permit | Denial> {

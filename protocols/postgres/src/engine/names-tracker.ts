@@ -9,6 +9,7 @@ import {
   type Analysis,
   type Catalog,
   type NameContext,
+  type Relation,
   type SnapshotCatalog,
   type StatementAnalysis,
 } from '../analyse/index.js'
@@ -60,6 +61,14 @@ export class NamesTracker {
 
   get context(): NameContext {
     return this.#context
+  }
+
+  relationByOid(oid: number): Relation | undefined {
+    return this.#context.temporary?.find((relation) => relation.oid === oid) ?? this.catalog.relationByOid(oid)
+  }
+
+  relationNamed(canonical: string): Relation | undefined {
+    return this.catalog.relationNamed(canonical)
   }
 
   get stale(): boolean {

@@ -17,6 +17,8 @@ export class TargetError extends Error {
     readonly code: 'TARGET_UNREACHABLE' | 'TARGET_REFUSED' | 'TARGET_TLS' | 'TARGET_PROTOCOL' | 'TARGET_CREDENTIAL',
     message: string,
     readonly hint: string,
+    /** Of the target's refusal. */
+    readonly sqlstate?: string,
   ) {
     super(message)
   }
@@ -32,8 +34,31 @@ export interface TargetLogin {
   readonly status: number
 }
 
+/**
+ * Lets the target notice within this time that its agent is gone, so that a long statement doesn't go on without anybody
+ * (client_connection_check_interval, from PostgreSQL 14 on, where the platform can).
+ */
+const connectionCheck = ['client_connection_check_interval', '2000'] as const
+/** undefined_object, invalid_parameter_value: the server doesn't know the setting or can't do it. */
+const notSupported = new Set(['42704', '22023'])
+
 /** Connects and logs in with the target's credential; settings are sent as start-up parameters. */
 export async function loginToTarget(
+  target: PostgresTarget,
+  credentials: CredentialResolver,
+  settings: ReadonlyMap<string, string>,
+  limitFor: (type: number) => number,
+  signal: AbortSignal,
+): Promise<TargetLogin> {
+  try {
+    return await login(target, credentials, new Map([...settings, connectionCheck]), limitFor, signal)
+  } catch (error) {
+    if (!(error instanceof TargetError) || error.sqlstate === undefined || !notSupported.has(error.sqlstate)) throw error
+    return login(target, credentials, settings, limitFor, signal)
+  }
+}
+
+async function login(
   target: PostgresTarget,
   credentials: CredentialResolver,
   settings: ReadonlyMap<string, string>,
@@ -178,7 +203,8 @@ class Login {
         return decodeReadyForQuery(buffer, start, end)
       case backend.errorResponse: {
         const fields = decodeNotice(buffer, start, end)
-        throw new TargetError('TARGET_REFUSED', `the target refused the agent's login (SQLSTATE ${sqlstate(fields.get('C'))})`, 'Check user, password reference and pg_hba.conf of the target.')
+        const code = sqlstate(fields.get('C'))
+        throw new TargetError('TARGET_REFUSED', `the target refused the agent's login (SQLSTATE ${code})`, 'Check user, password reference and pg_hba.conf of the target.', code)
       }
       case backend.noticeResponse:
       case backend.negotiateProtocolVersion:

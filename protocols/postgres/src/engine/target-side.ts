@@ -334,7 +334,7 @@ export class TargetSide {
     // Rows without a description can't be masked, so they aren't shown.
     if (!fields) throw new ProtocolError('rows without a description')
     run.preview?.describe(fields, run.formats)
-    run.rowMask = buildRowMask(fields, run.formats, run.analysis, this.#c.names.catalog, this.#c.guard.masks)
+    run.rowMask = buildRowMask(fields, run.formats, run.analysis, this.#c.names, this.#c.guard.masks)
     return run.rowMask
   }
 

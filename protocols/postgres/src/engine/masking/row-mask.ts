@@ -1,5 +1,5 @@
 import type { CompiledMasks, MaskMethod } from '@sallyport/policy'
-import { canonical, quoteIdent, type Catalog, type Relation, type StatementAnalysis } from '../../analyse/index.js'
+import { canonical, quoteIdent, type Relation, type StatementAnalysis } from '../../analyse/index.js'
 import { backend, ProtocolError, type FieldDescription } from '../../codec/index.js'
 import { replaceValue } from './replacement.js'
 import { detectable, encodeValue, valueText } from './value-types.js'
@@ -98,12 +98,18 @@ function structured(typeOid: number): boolean {
   return !numeric.has(typeOid)
 }
 
+/** What is known of the target's tables, this session's temporary ones included. */
+export interface RelationSource {
+  relationByOid(oid: number): Relation | undefined
+  relationNamed(canonical: string): Relation | undefined
+}
+
 /** Null when no mask of the grant can concern this result. */
 export function buildRowMask(
   fields: readonly FieldDescription[],
   formats: readonly number[] | undefined,
   analysis: StatementAnalysis,
-  catalog: Catalog,
+  relations: RelationSource,
   masks: CompiledMasks,
 ): RowMask | null {
   if (!masks.hasColumnMasks && !masks.hasDetectors) return null
@@ -113,7 +119,7 @@ export function buildRowMask(
     const format = (formats === undefined ? field.format : formats.length === 1 ? formats[0] : formats[index]) ?? 0
     if (masks.hasColumnMasks) {
       const known = lineage?.[index]
-      const origins = originsOf(field, catalog)
+      const origins = originsOf(field, relations)
       const mask = masks.forColumn({
         name: field.name,
         ...(origins?.[0] === undefined ? {} : { origin: origins[0] }),
@@ -133,20 +139,20 @@ export function buildRowMask(
  * Canonical names of the table column that the target reports for a result column, with the same column of every
  * ancestor (a partition's rows are its parent's). Empty for a computed column; undefined when the table isn't known.
  */
-function originsOf(field: FieldDescription, catalog: Catalog): string[] | undefined {
+function originsOf(field: FieldDescription, relations: RelationSource): string[] | undefined {
   if (field.tableOid === 0) return []
-  const relation = catalog.relationByOid(field.tableOid)
+  const relation = relations.relationByOid(field.tableOid)
   const column = relation?.columns.find((candidate) => candidate.number === field.attribute)
   if (!relation || (!column && field.attribute > 0)) return undefined
   if (!column) return []
   const suffix = `.${quoteIdent(column.name)}`
-  return [canonical(relation.schema, relation.name) + suffix, ...ancestors(relation, catalog, 0).map((name) => name + suffix)]
+  return [canonical(relation.schema, relation.name) + suffix, ...ancestors(relation, relations, 0).map((name) => name + suffix)]
 }
 
-function ancestors(relation: Relation, catalog: Catalog, depth: number): string[] {
+function ancestors(relation: Relation, relations: RelationSource, depth: number): string[] {
   if (depth > 16) return []
   return relation.parents.flatMap((name) => {
-    const parent = catalog.relationNamed(name)
-    return parent ? [name, ...ancestors(parent, catalog, depth + 1)] : [name]
+    const parent = relations.relationNamed(name)
+    return parent ? [name, ...ancestors(parent, relations, depth + 1)] : [name]
   })
 }
