@@ -28,11 +28,9 @@ async function main() {
     ...(bouncer ? [{ name: 'pgbouncer', env: plain('127.0.0.1', bouncer) }] : []),
     { name: 'sallyport', env: gatewayEnv(stack, token) },
   ]
-  await transactions(paths, stack)
-  await bulk(paths)
-  await latency(paths)
-  await idleMemory(stack, token)
-  await growth(stack, token)
+  const parts = { transactions: () => transactions(paths, stack), bulk: () => bulk(paths), latency: () => latency(paths), memory: () => idleMemory(stack, token), growth: () => growth(stack, token) }
+  const wanted = process.argv.slice(2).filter((name) => name in parts)
+  for (const [name, part] of Object.entries(parts)) if (wanted.length === 0 || wanted.includes(name)) await part()
 }
 
 async function transactions(paths, stack) {

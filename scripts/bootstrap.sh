@@ -113,7 +113,16 @@ case "$task" in
   stack) exec node apps/dev/dist/main.js stack "$@" ;;
   test) exec node scripts/test.mjs "$@" ;;
   lint) exec node scripts/lint.mjs "$@" ;;
-  bench) exec node --experimental-strip-types --disable-warning=ExperimentalWarning bench/main.ts "$@" ;;
+  bench)
+    # `npm run bench -- NAME …` runs bench/NAME.mjs; without a name, or with parts of it alone, the main job's.
+    if [ -f "bench/${1:-}.mjs" ]; then
+      script=$1
+      shift
+    else
+      script=postgres
+    fi
+    exec node "bench/$script.mjs" "$@"
+    ;;
   cli)
     # The CLI of this checkout talks to the system that `npm start` runs, unless told otherwise.
     if [ -z "${SALLYPORT_URL:-}${SALLYPORT_CONFIG:-}" ] && [ -f "$root/.sallyport/cli.json" ]; then

@@ -11,7 +11,6 @@ export interface Guard {
   /**
    * Answers at once when it can (an allowed or denied command in a spooled session), else with a promise (a hold, or a
    * strict session waiting for the control plane). Never rejects: every failure is a {@link Denial}.
-   * `signal` ends a hold when the client cancels or goes away.
    */
   submit(command: Command, options?: SubmitOptions): Permit | Denial | Promise<Permit | Denial>
   /**
@@ -41,9 +40,18 @@ export interface Refusal {
 }
 
 export interface SubmitOptions {
-  readonly signal?: AbortSignal
+  /** Called when the command has to wait for people, and not otherwise. */
+  hold?(): Hold
+}
+
+/** The engine's side of a command that waits. */
+export interface Hold {
+  /** Aborts when the client cancels. */
+  readonly signal: AbortSignal
   /** The hold is registered; tell the client. */
-  onHeld?(held: HeldNotice): void
+  onHeld(notice: HeldNotice): void
+  /** The wait is over, however it ended. */
+  release(): void
 }
 
 export interface HeldNotice {

@@ -151,7 +151,7 @@ test('nothing runs when it cannot be recorded', async () => {
 test('a held command runs once it was approved, with its hold and release on record', async () => {
   const guard = await guardOf()
   const notices: string[] = []
-  const outcome = guard.submit(remove, { onHeld: (notice) => notices.push(notice.url) })
+  const outcome = guard.submit(remove, { hold: () => ({ signal: new AbortController().signal, onHeld: (notice) => notices.push(notice.url), release: () => undefined }) })
   desk.hold()
   await desk.held.promise
   await Promise.resolve()
@@ -180,7 +180,7 @@ for (const [name, change, cause] of [
 
 test('a client that cancels withdraws its hold', async () => {
   const cancel = new AbortController()
-  const outcome = (await guardOf()).submit(remove, { signal: cancel.signal })
+  const outcome = (await guardOf()).submit(remove, { hold: () => ({ signal: cancel.signal, onHeld: () => undefined, release: () => undefined }) })
   desk.hold()
   cancel.abort()
   expect((await denialOf(outcome)).cause).toBe('cancelled')

@@ -3,7 +3,7 @@ import type { ApprovalDesk } from './approvals.js'
 import { commandDigest, type Command, type CommandScope } from './command.js'
 import type { CommandReleasedEvent } from './event.js'
 import type { ApprovalDecisionPayload, GrantPayload } from './grant.js'
-import type { CommandResult, Denial, Guard, Refusal, SubmitOptions } from './guard.js'
+import type { CommandResult, Denial, Guard, Hold, Refusal, SubmitOptions } from './guard.js'
 import { mintClearance, mintPermit, type Clearance, type Permit } from './permit.js'
 import type { Spool } from './spool/spool.js'
 import type { Receipt } from './spool/receipt.js'
@@ -100,7 +100,7 @@ export class SessionGuard implements Guard {
       return auditUnavailable(error)
     }
     if (decision.verdict === 'deny') return denied(decision)
-    if (decision.verdict === 'hold' && digest !== undefined) return this.#hold(command, ordinal, decision, digest, receipt, options)
+    if (decision.verdict === 'hold' && digest !== undefined) return this.#hold(command, ordinal, decision, digest, receipt, options.hold?.())
     if (decision.verdict !== 'allow') return denied(decision)
     if (this.#grant.terms.audit !== 'strict') return mintPermit(ordinal, command, this.#grant.version, process.hrtime.bigint())
     return this.#permitWhenDurable(command, ordinal, receipt)
@@ -170,12 +170,20 @@ export class SessionGuard implements Guard {
     return mintPermit(ordinal, command, this.#grant.version, process.hrtime.bigint())
   }
 
-  async #hold(command: Command, ordinal: number, decision: Decision, digest: string, receipt: Receipt, options: SubmitOptions): Promise<Permit | Denial> {
+  async #hold(command: Command, ordinal: number, decision: Decision, digest: string, receipt: Receipt, waiting: Hold | undefined): Promise<Permit | Denial> {
+    try {
+      return await this.#wait(command, ordinal, decision, digest, receipt, waiting)
+    } finally {
+      waiting?.release()
+    }
+  }
+
+  async #wait(command: Command, ordinal: number, decision: Decision, digest: string, receipt: Receipt, waiting: Hold | undefined): Promise<Permit | Denial> {
     const hold = decision.hold
     if (!hold) return denied(decision)
     const seconds = Math.min(hold.timeout_seconds, longestHoldSeconds)
     const signals = [this.#signal, AbortSignal.timeout(seconds * 1000)]
-    if (options.signal) signals.push(options.signal)
+    if (waiting) signals.push(waiting.signal)
     const over = AbortSignal.any(signals)
     if (this.#grant.terms.audit === 'strict') {
       try {
@@ -190,7 +198,7 @@ export class SessionGuard implements Guard {
       const held = await abortable(pending.held, over)
       approval = held.approval
       this.#spool.append({ kind: 'command.held', session: this.#scope.session, command: ordinal, approval })
-      options.onHeld?.({
+      waiting?.onHeld({
         approval,
         url: this.#grant.approval_url + approval,
         groups: held.groups,
@@ -200,7 +208,7 @@ export class SessionGuard implements Guard {
       const decided = await abortable(pending.decided, over)
       return await this.#release(command, ordinal, decision, digest, decided)
     } catch (error) {
-      const ending = endOfHold(over, this.#signal, options.signal, error)
+      const ending = endOfHold(over, this.#signal, waiting?.signal, error)
       pending.cancel(ending.cause)
       this.#released(ordinal, approval, ending.cause === 'expired' ? 'expired' : ending.cause === 'cancelled' ? 'cancelled' : 'refused', [], ending.message)
       return { kind: 'denial', rule: decision.rule, ...ending }

@@ -63,6 +63,7 @@ export async function verifyGrant(jws: string, keys: PinnedKeys, agentId: string
     const issue = parsed.error.issues[0]
     throw new GrantError(`the grant has a field that this agent can't enforce: ${issue?.path.join('.') ?? '?'} (${issue?.message ?? 'invalid'})`)
   }
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- decoder: zod says `undefined` where the interface says absent
   const payload = parsed.data as GrantPayload
   if (payload.agent !== agentId) throw new GrantError('the grant is for another agent')
   if (payload.exp <= now || payload.lease <= now) throw new GrantError('the grant has expired')

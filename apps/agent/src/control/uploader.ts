@@ -3,12 +3,18 @@ import type { ControlLink } from './control-link.js'
 
 const batchBytes = 512 * 1024
 const ackMilliseconds = 10_000
-/** Between two batches: lets records gather, and leaves the processor to the sessions. */
+/** Shortest pause between two batches: lets records gather. */
 const paceMilliseconds = 40
+/** While commands run, a batch is followed by a pause of so many times what it took: sessions come first … */
+const yieldFactor = 6
+/** … until this share of the spool is used; from then on the record comes first. */
+const yieldUntil = 0.25
+const busyMilliseconds = 250
 
 /** Sends the spool's records to the control plane, in order, one batch at a time, again until acknowledged. */
 export class Uploader {
   #stopped = false
+  #seen = { seq: 0, at: -Infinity }
   #acked: (() => void) | undefined
   /** A strict session waits: no pause between batches. */
   urgent = false
@@ -29,9 +35,10 @@ export class Uploader {
       await this.spool.newRecords(this.spool.acked)
       if (this.#stopped) return
       const before = this.spool.acked
+      const begun = performance.now()
       const sent = await this.#send()
       if (sent) await this.#acknowledged(before)
-      await pause(this.urgent && this.spool.acked > before ? 0 : sent ? paceMilliseconds : 250)
+      await pause(sent ? this.#pace(performance.now() - begun) : 250)
     }
   }
 
@@ -44,6 +51,16 @@ export class Uploader {
   stop(): void {
     this.#stopped = true
     this.#acked?.()
+  }
+
+  /** How long to wait after a batch that took so many milliseconds until it was acknowledged. */
+  #pace(took: number): number {
+    if (this.urgent) return 0
+    const now = performance.now()
+    const busy = this.spool.lastSeq !== this.#seen.seq
+    if (busy) this.#seen = { seq: this.spool.lastSeq, at: now }
+    if (now - this.#seen.at > busyMilliseconds || this.spool.bytes > this.spool.maxBytes * yieldUntil) return busy ? paceMilliseconds : 0
+    return Math.max(paceMilliseconds, Math.min(took * yieldFactor, 2000))
   }
 
   async #send(): Promise<boolean> {

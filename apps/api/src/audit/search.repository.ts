@@ -63,7 +63,7 @@ const queryCanceled = '57014'
 export function isStatementTimeout(error: unknown): boolean {
   for (let cause = error, depth = 0; cause instanceof Error && depth < 5; cause = cause.cause, depth++) {
     const fields: readonly unknown[] = ['code', 'originalCode', 'meta', 'message'].map((name): unknown => Reflect.get(cause, name))
-    if (fields.some((field) => String(typeof field === 'object' ? JSON.stringify(field) : field).includes(queryCanceled))) return true
+    if (fields.some((field) => (JSON.stringify(field) ?? '').includes(queryCanceled))) return true
   }
   return false
 }

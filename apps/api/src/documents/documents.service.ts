@@ -129,5 +129,6 @@ export function readRow(row: { kind: string; name: string; text: string }): Docu
 
 function ofKind<K extends DocumentKind>(kind: K, document: Document | undefined): DocumentByKind[K] | undefined {
   // decoder: the discriminant was compared; TypeScript doesn't narrow a generic by it.
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the discriminant was compared
   return document?.kind === kind ? (document as DocumentByKind[K]) : undefined
 }

@@ -49,7 +49,7 @@ export class KeySets {
       } catch (error) {
         if (!(error instanceof errors.JWKSNoMatchingKey)) throw error
         await this.#refresh(source, entry)
-        return await this.#usable(entry)(header, token)
+        return this.#usable(entry)(header, token)
       }
     }
   }

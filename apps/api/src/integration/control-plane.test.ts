@@ -1,11 +1,12 @@
-import { createHash } from 'node:crypto'
+import { createHash, sign as signBytes } from 'node:crypto'
 import { chmod, mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { compactDecrypt, importJWK, type CryptoKey, type JWK } from 'jose'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { jwsType, verifyControlJws, verifyGrant, type AckPayload, type KillPayload, type LeasePayload, type PinnedKeys } from '@sallyport/kit'
-import type { OpenSessionReplyReceived, SessionGrantedReceived, SessionRefusedReceived } from '@sallyport/proto'
+import type { GatewayDownReceived, OpenSessionReplyReceived, SessionGrantedReceived, SessionRefusedReceived } from '@sallyport/proto'
+import { LeasesService } from '../sessions/leases.service.js'
 import { startApi, type RunningApi } from '../start.js'
 import { TestIssuer } from './issuer.js'
 import { ScramClient } from './scram-client.js'
@@ -13,8 +14,6 @@ import {
   callEnrol, callRenew, controlPlaneClient, enrol, makeRequest, nodeOf, partsOf, proofFor, Received, signedBy,
   type LinkStream, type OpenStream, type TestNode,
 } from './test-node.js'
-import { sign as signBytes } from 'node:crypto'
-import type { GatewayDownReceived } from '@sallyport/proto'
 
 const endPoint = createHash('sha256').update('the listener’s certificate').digest()
 
@@ -367,6 +366,29 @@ describe('the control plane, walked through as gateway, agent and client', () =>
     const renewed = nodeOf(await callRenew(api.grpcPort, request), made)
     expect(renewed.id).toBe(gateway.id)
     await expect(callRenew(api.grpcPort, request)).rejects.toThrow(/refused/)
+  })
+
+  it('closes a session whose agent fell silent, once, and not before the grace is over', async () => {
+    const { granted } = await open({ user: 'orders-db', secret: await issuer.mint(ciClaims) })
+    const sid = granted?.sessionId ?? ''
+    const leases = api.app.get(LeasesService, { strict: false })
+    await leases.sweep(new Date(Date.now() + 60_000 + 25_000))
+    expect((await call('GET', `/v1/sessions/${sid}`)).body).toMatchObject({ state: 'live' })
+    // The gateway's word shortens the wait; the agent's lease request makes it whole again.
+    link.write({ sessionClosed: { sessionId: sid, reason: 'client_closed' } })
+    await expect.poll(async () => Date.parse((await call('GET', `/v1/sessions/${sid}`)).body.lease_until) <= Date.now()).toBe(true)
+    link.write(signedBy(agent, { agentId: agent.id, instanceId, counter: ++counter, leaseRequest: { sessionIds: [sid] } }))
+    await down.take(jwsOf(jwsType.lease))
+    await leases.sweep(new Date(Date.now() + 31_000))
+    expect((await call('GET', `/v1/sessions/${sid}`)).body).toMatchObject({ state: 'live' })
+    await leases.sweep(new Date(Date.now() + 60_000 + 31_000))
+    expect((await call('GET', `/v1/sessions/${sid}`)).body).toMatchObject({ state: 'ended', end_reason: 'lost' })
+    expect((await call('GET', `/v1/events?kind=session.lost&session=${sid}`)).body.items).toHaveLength(1)
+    link.write(signedBy(agent, { agentId: agent.id, instanceId, counter: ++counter, leaseRequest: { sessionIds: [sid] } }))
+    await down.take((message) => {
+      const jws = jwsOf(jwsType.kill)(message)
+      return jws !== undefined && Buffer.from(jws.split('.')[1] ?? '', 'base64url').toString().includes(sid) && jws
+    })
   })
 
   it('shuts out a revoked agent, with its sessions', async () => {

@@ -9,7 +9,6 @@ import { PresenceRepository } from './presence.repository.js'
 import { Replica } from './replica.js'
 
 const channel = 'sallyport_link'
-const messageLifeMilliseconds = 60_000
 
 /** Sends to agents: through a gateway linked here, else through the replica that holds one. */
 @Injectable()
@@ -37,11 +36,6 @@ export class AgentLinks extends AgentLinkService {
     const id = randomUUID()
     await this.presence.storeMessage(id, agentId, jws, new Date())
     await this.notify.publish(channel, JSON.stringify({ replica, id }))
-  }
-
-  /** Called now and then: messages are useless after a minute. */
-  prune(): Promise<void> {
-    return this.presence.pruneMessages(new Date(Date.now() - messageLifeMilliseconds))
   }
 
   async #onNotified(payload: string): Promise<void> {

@@ -8,6 +8,8 @@ import { PresenceRepository, type AgentUpFacts } from './presence.repository.js'
 import { Replica } from './replica.js'
 
 const heartbeatMilliseconds = 10_000
+/** A message on its way to an agent of another replica is useless after a minute. */
+const messageLifeMilliseconds = 60_000
 /** A link not refreshed for so long belongs to a replica that is gone. */
 export const livenessMilliseconds = 30_000
 /** How long an agent's instance keeps out another one after its last sign of life. */
@@ -128,6 +130,7 @@ export class PresenceService implements OnApplicationBootstrap, OnApplicationShu
     await this.presence.refresh(this.replica.id, this.registry.agentIds(), now, new Date(now.getTime() + instanceLeaseMilliseconds))
     const gateways = this.registry.gateways.map((link) => link.gatewayId)
     if (gateways.length > 0) await this.nodes.touch(gateways, now)
+    await this.presence.pruneMessages(new Date(now.getTime() - messageLifeMilliseconds))
   }
 }
 

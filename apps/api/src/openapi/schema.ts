@@ -8,6 +8,7 @@ type SchemaObject = Exclude<Schemas[string], { $ref: string }>
 /** The JSON Schema (OpenAPI 3.1 speaks it) of a zod schema, as what a client sends. */
 function jsonSchema(schema: z.ZodType): SchemaObject {
   const { $schema: _, ...rest } = z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' })
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- both are JSON Schema, each typed by its own package
   return rest as SchemaObject // decoder: both are JSON Schema, each typed by its own package
 }
 

@@ -71,7 +71,8 @@ function plan(options: StackOptions, files: StackFiles, app: string, name: strin
   return {
     name,
     argv: [join(options.root, 'apps', app, 'dist', 'main.js')],
-    env: { NODE_ENV: 'production', ...env, ...options.environment },
+    // Compiled code is kept between starts: loading modules is most of what a start takes.
+    env: { NODE_ENV: 'production', NODE_COMPILE_CACHE: join(options.root, 'node_modules', '.cache', 'compiled'), ...env, ...options.environment },
     cwd: files.data,
     logFile: join(files.logs, `${name}.log`),
     readyTimeoutMilliseconds,

@@ -20,11 +20,27 @@ export function writeShortcuts(stack: Stack, root: string): void {
   }
 }
 
+/** The steps of the tour: what each shows, and its commands. scripts/check-docs.mjs compares README.md with them. */
+export function tour(mintUrl: string): readonly { readonly shows: string; readonly commands: readonly string[] }[] {
+  const claims = '{"repository":"acme/shop","ref":"refs/heads/main","run_id":"42","actor":"octo"}'
+  const exec = `sallyport exec ${demoTargetName} --token-file /tmp/ci.jwt -- psql -c`
+  return [
+    { shows: 'a token, as a CI job gets it from its provider (good for ten minutes)', commands: [`curl -s ${mintUrl} -d '${claims}' | sed 's/.*"token":"//; s/".*//' > /tmp/ci.jwt`] },
+    { shows: 'allowed, and masked on the way back', commands: [`${exec} "select id, name, email, ssn from customers order by id limit 3"`] },
+    { shows: 'denied', commands: [`${exec} "drop database orders"`] },
+    { shows: 'held: it waits, and nothing has run', commands: [`${exec} "delete from order_items where order_id = 7"`] },
+    {
+      shows: 'Dana, a DBA, looks at it and approves, in a third terminal (ID is in the list)',
+      commands: ['sallyport-dana approvals list', 'sallyport-dana approvals show ID', 'sallyport-dana approvals approve ID --reason "known duplicates"'],
+    },
+    { shows: 'who did what, and whether the record is whole', commands: ['sallyport sessions list', 'sallyport sessions replay ID', 'sallyport audit search --limit 5', 'sallyport audit verify'] },
+  ]
+}
+
 /** What to try next, for people. */
 export function welcome(stack: Stack): string {
   const bin = join(stack.files.data, 'bin')
-  const claims = '{"repository":"acme/shop","ref":"refs/heads/main","run_id":"42","actor":"octo"}'
-  const exec = `sallyport exec ${demoTargetName} --token-file /tmp/ci.jwt -- psql -c`
+  const steps = tour(stack.issuer.mintUrl).map(({ shows, commands }) => [`  # ${shows}`, ...commands.map((command) => `  ${command}`)].join('\n'))
   return `
 Sallyport is running. The database stays in ${stack.files.data}; Ctrl-C stops everything.
 
@@ -32,27 +48,13 @@ Sallyport is running. The database stays in ${stack.files.data}; Ctrl-C stops ev
   gateway         localhost:${stack.gateways[0]?.port('listeners.postgres') ?? 0}, CA ${stack.files.caFile}
   issuer          ${stack.issuer.url}   (plays the CI's identity provider)
 
-In another terminal:
+In another terminal (psql must be installed):
 
   export PATH="${bin}:$PATH"
 
-  # a token, as a CI job gets it from its provider
-  curl -s ${stack.issuer.mintUrl} -d '${claims}' | sed 's/.*"token":"//; s/".*//' > /tmp/ci.jwt
+${steps.join('\n\n')}
 
-  # allowed, and masked on the way back
-  ${exec} "select id, name, email, ssn from customers order by id limit 3"
-
-  # held, until Dana (a DBA) approves it in a third terminal:  sallyport-dana approvals list
-  #                                                            sallyport-dana approvals approve ID --reason "known duplicates"
-  ${exec} "delete from order_items where order_id = 7"
-
-  # denied
-  ${exec} "drop database orders"
-
-  # who did what
-  sallyport audit search
-  sallyport audit verify
-  sallyport sessions list
+README.md shows what each prints.
 `
 }
 

@@ -30,6 +30,8 @@ export class SpoolError extends Error {
 const defaults = { maxBytes: 256 * 1024 * 1024, segmentBytes: 16 * 1024 * 1024, syncMilliseconds: 25 }
 /** Kept free for the records that close a command or a session, so that what was begun can always be closed. */
 const reservedBytes = 4 * 1024 * 1024
+const ackedMilliseconds = 1000
+const closingMilliseconds = 5
 
 /**
  * The agent's append-only record of events. `append` returns once the record is in the operating system's hands (it
@@ -38,7 +40,8 @@ const reservedBytes = 4 * 1024 * 1024
  */
 export class Spool {
   readonly #directory: string
-  readonly #maxBytes: number
+  /** Unacknowledged bytes that it holds before it refuses. */
+  readonly maxBytes: number
   readonly #segmentBytes: number
   readonly #syncMilliseconds: number
   readonly #now: () => number
@@ -50,9 +53,10 @@ export class Spool {
   #totalBytes = 0
   #pending: Buffer[] = []
   #pendingBytes = 0
-  #flushScheduled = false
+  #flushTimer: NodeJS.Timeout | undefined
   #syncTimer: NodeJS.Timeout | undefined
   #syncing: Promise<void> | undefined
+  #ackedTimer: NodeJS.Timeout | undefined
   #failure: SpoolError | undefined
   #waiters: { seq: number; resolve: () => void; reject: (error: Error) => void }[] = []
   #cursor = { file: '', seq: 0, offset: 0 }
@@ -60,7 +64,7 @@ export class Spool {
 
   constructor(options: SpoolOptions) {
     this.#directory = options.directory
-    this.#maxBytes = options.maxBytes ?? defaults.maxBytes
+    this.maxBytes = options.maxBytes ?? defaults.maxBytes
     this.#segmentBytes = options.segmentBytes ?? defaults.segmentBytes
     this.#syncMilliseconds = options.syncMilliseconds ?? defaults.syncMilliseconds
     this.#now = options.now ?? (() => performance.timeOrigin + performance.now())
@@ -105,20 +109,17 @@ export class Spool {
     return receipt
   }
 
-  /** Records an event after the fact: it is written within this turn of the event loop, together with others. */
+  /** Records an event after the fact: it is written with the next one, or within a few milliseconds. */
   appendClosing(event: AgentEventBody): Receipt {
     const receipt = this.#stage(event, true)
-    if (!this.#flushScheduled) {
-      this.#flushScheduled = true
-      setImmediate(() => {
-        this.#flushScheduled = false
-        try {
-          this.#flush()
-        } catch {
-          // #flush has stored the failure: every later append throws it.
-        }
-      })
-    }
+    this.#flushTimer ??= setTimeout(() => {
+      this.#flushTimer = undefined
+      try {
+        this.#flush()
+      } catch {
+        // #flush has stored the failure: every later append throws it.
+      }
+    }, closingMilliseconds)
     return receipt
   }
 
@@ -138,7 +139,7 @@ export class Spool {
       this.#totalBytes -= gone.bytes
       fs.rmSync(gone.file, { force: true })
     }
-    this.#writeAcked()
+    this.#ackedTimer ??= setTimeout(() => this.#writeAcked(), ackedMilliseconds).unref()
     const due = this.#waiters.filter((waiter) => waiter.seq <= seq)
     this.#waiters = this.#waiters.filter((waiter) => waiter.seq > seq)
     for (const waiter of due) waiter.resolve()
@@ -173,6 +174,8 @@ export class Spool {
     if (this.#failure?.code === 'closed') return
     if (!this.#failure) this.#flush()
     clearTimeout(this.#syncTimer)
+    clearTimeout(this.#flushTimer)
+    if (this.#ackedTimer) this.#writeAcked()
     await this.#syncing
     if (!this.#failure) fs.fdatasyncSync(this.#fd)
     this.#fail(new SpoolError('closed', 'the spool is closed'))
@@ -185,7 +188,7 @@ export class Spool {
     const payload = Buffer.from(`{"v":1,"seq":${seq},"time":"${timestamp(this.#now())}",${JSON.stringify(event).slice(1)}`, 'utf8')
     if (payload.length > maxRecordBytes) throw new SpoolError('too_large', 'the event is larger than an audit record may be')
     const total = this.#totalBytes + this.#pendingBytes + payload.length
-    if (total > this.#maxBytes + (closing ? reservedBytes : 0)) {
+    if (total > this.maxBytes + (closing ? reservedBytes : 0)) {
       throw new SpoolError('full', 'the audit spool is full: the control plane has not acknowledged for too long')
     }
     const framed = frameRecord(payload)
@@ -288,7 +291,9 @@ export class Spool {
   }
 
   #writeAcked(): void {
-    // Losing this file only means sending again; the control plane ignores what it has.
+    // Losing this file, or a second of it, only means sending again; the control plane ignores what it has.
+    clearTimeout(this.#ackedTimer)
+    this.#ackedTimer = undefined
     const file = path.join(this.#directory, 'acked')
     fs.writeFileSync(`${file}.new`, String(this.#acked), { mode: 0o600 })
     fs.renameSync(`${file}.new`, file)
@@ -310,6 +315,14 @@ function errorCode(error: unknown): string {
 
 /** RFC 3339 UTC with microseconds. */
 export function timestamp(milliseconds: number): string {
-  const micros = Math.floor((milliseconds % 1) * 1000)
-  return `${new Date(milliseconds).toISOString().slice(0, -1)}${String(micros).padStart(3, '0')}Z`
+  const whole = Math.floor(milliseconds)
+  if (whole !== lastWhole) {
+    lastWhole = whole
+    lastText = new Date(whole).toISOString().slice(0, -1)
+  }
+  const micros = Math.floor((milliseconds - whole) * 1000)
+  return `${lastText}${micros < 10 ? '00' : micros < 100 ? '0' : ''}${micros}Z`
 }
+
+let lastWhole = Number.NaN
+let lastText = ''

@@ -94,7 +94,7 @@ function kindOf(value: unknown): string {
   if (value === null) return 'empty'
   if (Array.isArray(value)) return 'a list'
   if (typeof value === 'string') return 'text'
-  return typeof value === 'object' ? 'a map' : `${typeof value === 'boolean' ? 'the boolean' : 'the number'} ${String(value)}`
+  return typeof value === 'object' ? 'a map' : `${typeof value === 'boolean' ? 'the boolean' : 'the number'} ${JSON.stringify(value) ?? 'undefined'}`
 }
 
 function shown(value: unknown): string {

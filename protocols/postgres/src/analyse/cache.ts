@@ -7,6 +7,9 @@ interface Entry {
   readonly bytes: number
 }
 
+/** Slots of the table of texts seen once: 32 KiB. */
+const rememberedTexts = 8192
+
 /** What an entry costs besides its text: the analysis, two map slots. Measured on ordinary statements, rounded up. */
 const overheadBytes = 2048
 
@@ -18,6 +21,7 @@ export class AnalysisCache {
   readonly #maxBytes: number
   readonly #byNames = new Map<string, Map<string, Entry>>()
   readonly #generations = new WeakMap<Catalog, number>()
+  readonly #remembered = new Int32Array(rememberedTexts)
   #generation = 0
   #bytes = 0
   #lastKey = ''
@@ -52,8 +56,21 @@ export class AnalysisCache {
       return hit.analysis
     }
     const analysis = analyse(text, catalog, names)
-    if (keepable(analysis)) this.#put(level, text, analysis)
+    if (this.#seenBefore(text) && keepable(analysis)) this.#put(level, text, analysis)
     return analysis
+  }
+
+  /**
+   * Whether this text came before, as far as a small table of hashes remembers. A text that comes once (literals in a simple
+   * query) is not kept: thousands of such analyses would only feed the garbage collector.
+   */
+  #seenBefore(text: string): boolean {
+    let hash = 0x811c9dc5
+    for (let index = 0; index < text.length; index += 1) hash = Math.imul(hash ^ text.charCodeAt(index), 0x01000193)
+    const slot = (hash >>> 0) % rememberedTexts
+    if (this.#remembered[slot] === hash) return true
+    this.#remembered[slot] = hash
+    return false
   }
 
   #level(catalog: Catalog, names: NameContext, key: string): Map<string, Entry> {

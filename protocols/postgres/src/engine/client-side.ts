@@ -1,4 +1,4 @@
-import type { Clearance, Command, Denial, HeldNotice, Permit } from '@sallyport/kit'
+import type { Clearance, Command, Denial, Hold, Permit, SubmitOptions } from '@sallyport/kit'
 import { AnalysisError, type Analysis, type StatementAnalysis } from '../analyse/index.js'
 import {
   decodeBind,
@@ -27,13 +27,6 @@ export interface HoldTeller {
   begin(): Hold
 }
 
-export interface Hold {
-  /** Aborts when the client cancels. */
-  readonly signal: AbortSignal
-  onHeld(notice: HeldNotice): void
-  release(): void
-}
-
 /**
  * Handles what the client sends, one message at a time. A handler that returns a promise holds back everything behind
  * it. State × message, in the order in which they are asked:
@@ -46,13 +39,13 @@ export interface Hold {
  */
 export class ClientSide {
   readonly #c: Conversation
-  readonly #holds: HoldTeller
   readonly #end: () => void
+  readonly #submitOptions: SubmitOptions
 
   constructor(conversation: Conversation, holds: HoldTeller, end: () => void) {
     this.#c = conversation
-    this.#holds = holds
     this.#end = end
+    this.#submitOptions = { hold: () => holds.begin() }
   }
 
   /** @throws {ProtocolError} when the message can't be spoken here */
@@ -187,7 +180,7 @@ export class ClientSide {
     const denial = outcomes.find((outcome) => outcome.kind === 'denial')
     const permits = outcomes.filter((outcome) => outcome.kind === 'permit')
     if (denial || c.ended) {
-      for (const permit of permits) c.guard.finish(permit, { status: 'cancelled', rows: 0, bytes: 0, masked: 0 })
+      for (const permit of permits) c.withdraw(permit)
       return denial ? this.#denyQuery(denialError(denial)) : undefined
     }
     const runs: Run[] = []
@@ -320,7 +313,7 @@ export class ClientSide {
     const c = this.#c
     if (outcome.kind === 'denial') return this.#denyExtended(denialError(outcome))
     if (c.ended || c.skipping) {
-      c.guard.finish(outcome, { status: 'cancelled', rows: 0, bytes: 0, masked: 0 })
+      c.withdraw(outcome)
       return undefined
     }
     const run = this.#run(outcome, analysis, statement, message.resultFormats)
@@ -455,14 +448,7 @@ export class ClientSide {
   }
 
   #submit(command: Command): Permit | Denial | Promise<Permit | Denial> {
-    const c = this.#c
-    const decision = c.guard.recheck(command)
-    if (decision.verdict !== 'hold') return c.guard.submit(command)
-    const hold = this.#holds.begin()
-    const outcome = c.guard.submit(command, { signal: hold.signal, onHeld: (notice) => hold.onHeld(notice) })
-    if (outcome instanceof Promise) return outcome.finally(() => hold.release())
-    hold.release()
-    return outcome
+    return this.#c.guard.submit(command, this.#submitOptions)
   }
 
   #run(permit: Permit, analysis: StatementAnalysis, statement: Statement | undefined, formats: readonly number[] | undefined): Run {

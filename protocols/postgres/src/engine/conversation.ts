@@ -1,4 +1,4 @@
-import type { Guard, ByteChannel, EngineLog } from '@sallyport/kit'
+import type { ByteChannel, EngineLog, Guard, Permit } from '@sallyport/kit'
 import { ProtocolError, type NoticeFields } from '../codec/index.js'
 import type { Expected, Portal, Run } from './expected.js'
 import { ExpectedQueue } from './expected-queue.js'
@@ -10,6 +10,9 @@ import type { TargetLink } from './target-link.js'
 export const txIdle = 0x49
 export const txOpen = 0x54
 export const txFailed = 0x45
+
+/** As in the command's end event. */
+type RunStatus = 'ok' | 'error' | 'cancelled' | 'unknown'
 
 /** What client side and target side of one session share. */
 export class Conversation {
@@ -89,12 +92,22 @@ export class Conversation {
     return false
   }
 
-  /** Ends a run's record. Returns the promise that a strict session waits for. Throws when it can't be recorded. */
-  finish(run: Run, status: 'ok' | 'error' | 'cancelled' | 'unknown', tag?: string, error?: NoticeFields): Promise<void> | undefined {
+  /** A permitted command isn't sent after all. */
+  withdraw(permit: Permit): void {
+    this.guard.finish(permit, { status: 'cancelled', rows: 0, bytes: 0, masked: 0 })?.catch(() => undefined)
+  }
+
+  /** Ends a run's record. Throws when it can't be recorded; whether it gets durable is the spool's to report. */
+  finish(run: Run, status: RunStatus, tag?: string, error?: NoticeFields): void {
+    this.finishDurably(run, status, tag, error)?.catch(() => undefined)
+  }
+
+  /** The same; a strict session waits for what it returns before the client sees the end. */
+  finishDurably(run: Run, status: RunStatus, tag?: string, error?: NoticeFields): Promise<void> | undefined {
     if (run.done) return undefined
     run.done = true
     const result = run.preview?.finish()
-    const durable = this.guard.finish(run.permit, {
+    return this.guard.finish(run.permit, {
       status,
       rows: run.rows,
       bytes: run.bytes,
@@ -103,9 +116,6 @@ export class Conversation {
       ...(error ? { error_code: (error.get('C') ?? '').slice(0, 5), error_message: (error.get('M') ?? '').slice(0, 512) } : {}),
       ...(result ? { result } : {}),
     })
-    // Who must wait for it handles the failure; for the others it is the spool's to report.
-    durable?.catch(() => undefined)
-    return durable
   }
 }
 

@@ -1,6 +1,6 @@
-import type { ByteChannel, HeldNotice } from '@sallyport/kit'
+import type { ByteChannel, HeldNotice, Hold } from '@sallyport/kit'
 import { encodeError } from '../codec/index.js'
-import type { Hold, HoldTeller } from './client-side.js'
+import type { HoldTeller } from './client-side.js'
 
 /** The statement that waits for approval, at most one: it holds back everything behind it. */
 export class Holds implements HoldTeller {

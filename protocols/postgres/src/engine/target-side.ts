@@ -19,7 +19,7 @@ import { txIdle, type Conversation } from './conversation.js'
 import type { Expected, Run } from './expected.js'
 import { buildCopyMask } from './masking/copy-mask.js'
 import { maskNotice, maskText } from './masking/notice-mask.js'
-import { buildRowMask } from './masking/row-mask.js'
+import { RowMaskCache } from './masking/row-mask.js'
 
 type Query = Extract<Expected, { kind: 'query' }>
 
@@ -29,6 +29,7 @@ type Query = Extract<Expected, { kind: 'query' }>
  */
 export class TargetSide {
   readonly #c: Conversation
+  readonly #rowMasks = new RowMaskCache()
   readonly reader: FrameReader
   /** The client's window is used up: nothing more may be written before it is writable. */
   blocked = false
@@ -199,7 +200,7 @@ export class TargetSide {
     const tag = type === backend.commandComplete ? decodeCommandTag(buffer, start, end) : ''
     this.#answerCopy()
     if (run.rows === 0) run.rows = rowsOfTag(tag)
-    const durable = this.#c.finish(run, 'ok', tag)
+    const durable = this.#c.finishDurably(run, 'ok', tag)
     this.#completed(run)
     if (!durable) {
       this.#pass(buffer, start, end)
@@ -334,7 +335,7 @@ export class TargetSide {
     // Rows without a description can't be masked, so they aren't shown.
     if (!fields) throw new ProtocolError('rows without a description')
     run.preview?.describe(fields, run.formats)
-    run.rowMask = buildRowMask(fields, run.formats, run.analysis, this.#c.names, this.#c.guard.masks)
+    run.rowMask = this.#rowMasks.get(fields, run.formats, run.analysis, this.#c.names, this.#c.guard.masks)
     return run.rowMask
   }
 

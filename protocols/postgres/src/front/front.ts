@@ -1,7 +1,7 @@
 import { randomBytes, randomInt } from 'node:crypto'
 import type { Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
-import type { AuthConversation, BrokeredSession, FrontContext, ProtocolFront, SessionGranted } from '@sallyport/kit'
+import type { AuthConversation, BrokeredSession, ChannelError, FrontContext, ProtocolFront, SessionGranted } from '@sallyport/kit'
 import {
   authenticationCleartext,
   authenticationOk,
@@ -54,6 +54,7 @@ class Connection {
   readonly #abort = new AbortController()
   readonly #deadline: NodeJS.Timeout
   #input: HandshakeInput
+  #opened = false
 
   constructor(socket: Socket, context: FrontContext) {
     this.#context = context
@@ -157,6 +158,10 @@ class Connection {
       ALPNProtocols: [alpnProtocol],
     })
     secure.on('error', () => secure.destroy())
+    // Before its session is open, a client that has sent all it will send has nothing to wait for.
+    secure.once('end', () => {
+      if (!this.#opened) secure.destroy()
+    })
     secure.once('close', () => {
       this.#abort.abort()
       plain.destroy()
@@ -216,7 +221,8 @@ class Connection {
     try {
       session = await this.#context.broker.open(granted, parameters, this.#abort.signal)
     } catch (error) {
-      throw new Refusal('08006', error instanceof Error ? error.message : 'the session could not be opened', 'Try again; if it lasts, ask your platform team whether the target has an agent.')
+      if (isChannelError(error)) throw new Refusal(sqlstateOf(error.code), error.message, error.hint)
+      throw error
     }
     const socket = this.#input.socket
     const pid = randomInt(1, 0x7fffffff)
@@ -227,6 +233,7 @@ class Connection {
     socket.write(authenticationOk)
     socket.write(encodeBackendKeyData(pid, secret))
     clearTimeout(this.#deadline)
+    this.#opened = true
     this.#context.authenticated()
     const rest = this.#input.rest()
     this.#input.release()
@@ -262,6 +269,10 @@ class Connection {
     // A client that doesn't read its refusal is not waited for.
     setTimeout(() => socket.destroy(), 2000).unref()
   }
+}
+
+function isChannelError(error: unknown): error is Error & ChannelError {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string' && 'hint' in error && typeof error.hint === 'string'
 }
 
 function saslInitial(cursor: MessageCursor): { mechanism: string; response: Buffer } {

@@ -56,5 +56,6 @@ export function pipe(socket: Socket, channel: ByteChannel, first: Buffer, wordin
     channel.close()
   })
   if (first.length > 0) send(first)
-  socket.resume()
+  if (socket.readableEnded) channel.end()
+  else socket.resume()
 }

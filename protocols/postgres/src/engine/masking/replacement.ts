@@ -1,7 +1,5 @@
 import type { CompiledMasks, MaskMethod } from '@sallyport/policy'
-import { classOf, encodeValue, valueText } from './value-types.js'
-
-export const redactedJson = '"[redacted]"'
+import { classOf, encodeValue, redactedJson, valueText } from './value-types.js'
 
 /**
  * What stands in place of a value under a mask, in the column's own type and format; null for NULL. A type that can't

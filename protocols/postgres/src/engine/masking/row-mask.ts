@@ -104,6 +104,38 @@ export interface RelationSource {
   relationNamed(canonical: string): Relation | undefined
 }
 
+/** Masks of results by what they were built from; most statements give the same columns again and again. */
+export class RowMaskCache {
+  readonly #entries = new Map<string, RowMask | null>()
+  #masks: CompiledMasks | undefined
+  #generation = -1
+
+  get(
+    fields: readonly FieldDescription[],
+    formats: readonly number[] | undefined,
+    analysis: StatementAnalysis,
+    relations: RelationSource & { readonly generation: number },
+    masks: CompiledMasks,
+  ): RowMask | null {
+    if (masks !== this.#masks || relations.generation !== this.#generation || this.#entries.size > 256) {
+      this.#entries.clear()
+      this.#masks = masks
+      this.#generation = relations.generation
+    }
+    let key = formats === undefined ? '' : formats.join(',')
+    for (const field of fields) key += `|${field.tableOid}.${field.attribute}.${field.typeOid}.${field.format}.${JSON.stringify(field.name)}`
+    const { output } = analysis
+    if (output.kind === 'columns') for (const column of output.columns) key += `|${column.direct ? 'd' : 'c'}${column.sources.join(' ')}`
+    else key += output.kind
+    let mask = this.#entries.get(key)
+    if (mask === undefined) {
+      mask = buildRowMask(fields, formats, analysis, relations, masks)
+      this.#entries.set(key, mask)
+    }
+    return mask
+  }
+}
+
 /** Null when no mask of the grant can concern this result. */
 export function buildRowMask(
   fields: readonly FieldDescription[],

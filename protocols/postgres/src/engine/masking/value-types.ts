@@ -1,4 +1,5 @@
-import { redactedJson } from './replacement.js'
+/** What stands in place of a redacted JSON value. */
+export const redactedJson = '"[redacted]"'
 
 /** Type OIDs (pg_type.dat) whose values are their text, in binary format as well. */
 const textTypes = new Set([18, 19, 25, 142, 705, 1042, 1043, 2275])
