@@ -11,6 +11,7 @@ export function checkDocs() {
   const problems = [
     ...pages().flatMap(brokenLinks),
     ...pages().flatMap(missingTests),
+    ...pages().flatMap(missingFiles),
     ...environmentVariables(),
     ...metrics(),
     ...sqlstates(),
@@ -103,6 +104,14 @@ function missingTests(page) {
     const text = read(path).replaceAll("\\'", "'")
     return text.includes(name) ? [] : [`${where} names the test "${name}", which ${path} does not have`]
   })
+}
+
+/** A path in code style, from the repository's root, must be there. */
+function missingFiles(page) {
+  const text = readFileSync(page, 'utf8').replace(/^```[\s\S]*?^```/gm, '')
+  return [...text.matchAll(/`((?:apps|packages|protocols|test|scripts|prisma|examples|deploy|docs)\/[\w./-]+)/g)]
+    .filter(([, path]) => !/NAME|\/dist\/|deploy\/secrets/.test(path) && !existsSync(join(root, path)))
+    .map(([, path]) => `${relative(root, page)} names ${path}, which isn't there`)
 }
 
 /** Those of the development runner and of the wrapper scripts are not people's to set. */

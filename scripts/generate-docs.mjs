@@ -51,9 +51,11 @@ async function gatewaySettings() {
 }
 
 let asked = 0
+
 /** What the command prints for `--help`. In this process: thirty of their own would take half a minute. */
 async function help(words) {
   const { argv, exitCode } = process
+  asked += 1
   const write = process.stdout.write
   let text = ''
   process.argv = [argv[0], 'sallyport', ...words, '--help']
@@ -63,7 +65,7 @@ async function help(words) {
   }
   try {
     // Another query is another instance: the program runs when its module is loaded.
-    await import(`${pathToFileURL(join(root, 'apps/cli/dist/main.js')).href}?help=${asked++}`)
+    await import(`${pathToFileURL(join(root, 'apps/cli/dist/main.js')).href}?help=${asked}`)
   } finally {
     process.stdout.write = write
     process.argv = argv

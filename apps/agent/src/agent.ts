@@ -54,12 +54,12 @@ export class Agent {
     })
     const renewLeases = (): void => {
       const sessionIds = sessions.dueForRenewal()
-      if (sessionIds.length > 0) link.send({ leaseRequest: { sessionIds } })
+      if (sessionIds.length > 0) link.sendByAll({ leaseRequest: { sessionIds } })
     }
     link.handle({
       held: (payload) => desk.held(payload),
       decided: (payload) => desk.decided(payload),
-      lease: (payload) => sessions.renew(payload.sids, payload.exp),
+      lease: (payload) => sessions.renew(payload.sids, payload.exp, payload.versions),
       ack: (seq) => uploader.acknowledge(seq),
       kill: (sid, reason) => sessions.kill(sid, reason),
       grant: (jws) => void sessions.update(jws),

@@ -145,6 +145,8 @@ export interface HeldPayload {
 export interface LeasePayload {
   readonly agent: string
   readonly sids: readonly string[]
+  /** The current grant version of each: a session under an older grant gets no new lease. */
+  readonly versions: readonly number[]
   readonly exp: number
 }
 

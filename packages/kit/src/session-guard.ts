@@ -234,6 +234,12 @@ export class SessionGuard implements Guard {
       this.#released(ordinal, decided.approval, 'refused', decided.reviewers, again.reason)
       return denied(again)
     }
+    // Nor may an approval by the people asked then stand for those that the policy asks now.
+    if (again.verdict === 'hold' && JSON.stringify(again.hold?.requirements) !== JSON.stringify(decision.hold?.requirements)) {
+      const message = 'the policy changed while the command waited: other people must approve it now'
+      this.#released(ordinal, decided.approval, 'refused', decided.reviewers, message)
+      return { kind: 'denial', cause: 'refused', rule: again.rule, message, hint: 'Run the command again to ask for a new approval.' }
+    }
     const receipt = this.#released(ordinal, decided.approval, 'approved', decided.reviewers, decided.reason)
     if (receipt === undefined) return auditUnavailable(undefined)
     if (this.#grant.terms.audit === 'strict') {
@@ -244,6 +250,8 @@ export class SessionGuard implements Guard {
       }
     }
     if (this.#signal.aborted) return sessionOver
+    const last = this.recheck(command)
+    if (last.verdict === 'deny') return denied(last)
     return mintPermit(ordinal, command, this.#grant.version, process.hrtime.bigint())
   }
 

@@ -3,6 +3,8 @@ import type { ControlLink } from './control-link.js'
 
 /** The control plane must confirm that it has stored the hold within this time. */
 const confirmMilliseconds = 10_000
+/** Without a confirmation by then it is asked again by another gateway: the first may withhold it. */
+const askAgainMilliseconds = 2_500
 
 interface Entry {
   readonly ask: ApprovalAsk
@@ -10,6 +12,7 @@ interface Entry {
   readonly decided: PromiseWithResolvers<ApprovalDecisionPayload>
   confirmed: boolean
   readonly timer: NodeJS.Timeout
+  readonly again: NodeJS.Timeout
 }
 
 /** Holds that wait for people, by session and command. Each decision is taken once. */
@@ -30,12 +33,17 @@ export class RemoteApprovalDesk implements ApprovalDesk {
     held.promise.catch(() => undefined)
     decided.promise.catch(() => undefined)
     const fail = (): void => {
+      clearInterval(again)
       this.#entries.delete(key)
       held.reject(new Error('the control plane did not confirm the approval request'))
       decided.reject(new Error('the control plane did not confirm the approval request'))
     }
     const timer = setTimeout(fail, confirmMilliseconds)
-    this.#entries.set(key, { ask, held, decided, confirmed: false, timer })
+    const again = setInterval(() => {
+      this.link.rotate()
+      this.#send(ask)
+    }, askAgainMilliseconds)
+    this.#entries.set(key, { ask, held, decided, confirmed: false, timer, again })
     if (!this.#send(ask)) {
       clearTimeout(timer)
       fail()
@@ -51,7 +59,7 @@ export class RemoteApprovalDesk implements ApprovalDesk {
   held(payload: HeldPayload): void {
     const entry = this.#entries.get(keyOf(payload.sid, payload.command))
     if (!entry || payload.digest !== entry.ask.digest) return
-    clearTimeout(entry.timer)
+    stopTimers(entry)
     entry.confirmed = true
     entry.held.resolve(payload)
   }
@@ -61,7 +69,7 @@ export class RemoteApprovalDesk implements ApprovalDesk {
     const entry = this.#entries.get(key)
     if (!entry || payload.digest !== entry.ask.digest) return
     this.#entries.delete(key)
-    clearTimeout(entry.timer)
+    stopTimers(entry)
     // A refusal can come without a hold having been stored.
     entry.held.resolve({ agent: payload.agent, sid: payload.sid, command: payload.command, approval: payload.approval, digest: payload.digest, groups: [], exp: payload.exp })
     entry.decided.resolve(payload)
@@ -71,8 +79,8 @@ export class RemoteApprovalDesk implements ApprovalDesk {
     const entry = this.#entries.get(key)
     if (!entry) return
     this.#entries.delete(key)
-    clearTimeout(entry.timer)
-    this.link.send({ approvalCancel: { sessionId: ask.session, commandId: String(ask.command), reason } })
+    stopTimers(entry)
+    this.link.sendByAll({ approvalCancel: { sessionId: ask.session, commandId: String(ask.command), reason } })
   }
 
   #send(ask: ApprovalAsk): boolean {
@@ -86,6 +94,11 @@ export class RemoteApprovalDesk implements ApprovalDesk {
       },
     })
   }
+}
+
+function stopTimers(entry: Entry): void {
+  clearTimeout(entry.timer)
+  clearInterval(entry.again)
 }
 
 function keyOf(session: string, command: string): string {

@@ -25,7 +25,7 @@ const decision = base.extend({
   iat: z.number(),
   exp: z.number(),
 })
-const lease = base.extend({ sids: z.array(z.string()), exp: z.number() })
+const lease = base.extend({ sids: z.array(z.string()), versions: z.array(z.number().int()), exp: z.number() })
 const ack = base.extend({ seq: z.number().int().min(0) })
 const kill = base.extend({ sid: z.string(), reason: z.string() })
 
@@ -79,12 +79,29 @@ export class ControlLink {
 
   /** Sends by the first gateway that takes it. False when none does. */
   send(kind: Kind): boolean {
-    for (const transport of this.#transports) {
-      const message: AgentMessage = { ...kind, agentId: this.agentId, instanceId: this.instanceId, counter: transport.nextCounter() }
-      const payload = serializeAgentMessage(message)
-      if (transport.send({ payload, signature: this.sign(payload) })) return true
-    }
+    for (const transport of this.#transports) if (this.#sendBy(transport, kind)) return true
     return false
+  }
+
+  /** Sends by every gateway: for what one that withholds it must not stop. Only for what may arrive twice. */
+  sendByAll(kind: Kind): boolean {
+    let sent = false
+    for (const transport of this.#transports) sent = this.#sendBy(transport, kind) || sent
+    return sent
+  }
+
+  /** No answer came by the first gateway: the next one's turn. */
+  rotate(): void {
+    const [first] = this.#transports
+    if (!first || this.#transports.size < 2) return
+    this.#transports.delete(first)
+    this.#transports.add(first)
+  }
+
+  #sendBy(transport: LinkTransport, kind: Kind): boolean {
+    const message: AgentMessage = { ...kind, agentId: this.agentId, instanceId: this.instanceId, counter: transport.nextCounter() }
+    const payload = serializeAgentMessage(message)
+    return transport.send({ payload, signature: this.sign(payload) })
   }
 
   /** Takes one message from the control plane. Never rejects: what doesn't verify is logged and dropped. */

@@ -76,7 +76,11 @@ export class Uploader {
         this.#acked = undefined
         resolve()
       }
-      const timer = setTimeout(done, ackMilliseconds)
+      const timer = setTimeout(() => {
+        // Withheld on the way, or the control plane is in trouble: by another gateway next time.
+        this.link.rotate()
+        done()
+      }, ackMilliseconds)
       this.#acked = () => {
         if (this.spool.acked > before || this.#stopped) done()
       }

@@ -40,6 +40,9 @@ export interface SessionManagerOptions {
   readonly now?: () => number
 }
 
+/** Longer than any first lease: after it the grant has expired by itself. */
+const overtakenSeconds = 2 * 3600
+
 interface LiveSession {
   readonly guard: SessionGuard
   readonly controller: AbortController
@@ -60,6 +63,8 @@ export class SessionManager {
   readonly #live = new Map<string, LiveSession>()
   /** Grants that were used, until they expire: each is good for one session. */
   readonly #used = new Map<string, number>()
+  /** Sessions killed or regranted before they began: a gateway may hold their first grant back, and show it later. */
+  readonly #overtaken = new Map<string, number>()
   readonly #timer: NodeJS.Timeout
   #draining = false
   #whenEmpty: (() => void) | undefined
@@ -138,6 +143,8 @@ export class SessionManager {
       signal: controller.signal,
       ...(maskKey ? { maskKey } : {}),
     })
+    // Also what came while the mask key was decrypted.
+    if (this.#overtaken.has(sid)) throw new GrantError('the session was ended, or its policy changed, before it began')
     this.#o.spool.append({ kind: 'session.start', session: sid, parameters: shownParameters(opened.parameters) })
     this.#live.set(sid, { guard, controller, lease, leaseLength: lease - grant.payload.iat, askedAt: 0, exp, strict: terms.audit === 'strict' })
     let end: SessionEnd
@@ -170,7 +177,7 @@ export class SessionManager {
     try {
       const grant = await verifyGrant(jws, this.#o.keys, this.#o.agentId, this.#now())
       const session = this.#live.get(grant.payload.sid)
-      if (!session) return
+      if (!session) return this.#overtake(grant.payload.sid)
       const maskKey = grant.payload.mask_key === undefined ? undefined : await this.#o.decrypt(grant.payload.mask_key)
       if (!session.guard.update(grant, maskKey)) return
       session.exp = Math.min(session.exp, grant.payload.exp)
@@ -179,14 +186,22 @@ export class SessionManager {
     }
   }
 
-  renew(sids: readonly string[], exp: number): void {
-    for (const sid of sids) {
+  /**
+   * Takes a new lease for those sessions whose grant is the current one.
+   * @param versions of the grants that the lease is for, in the order of `sids`
+   */
+  renew(sids: readonly string[], exp: number, versions: readonly number[]): void {
+    for (const [i, sid] of sids.entries()) {
       const session = this.#live.get(sid)
-      if (session) session.lease = Math.max(session.lease, exp)
+      if (!session) continue
+      // A gateway that withholds a narrower grant must not keep the wider one alive: the session ends with its lease.
+      if (session.guard.grantVersion < (versions[i] ?? Infinity)) this.#o.log.warn({ session: sid }, 'no new lease: a newer grant has not arrived')
+      else session.lease = Math.max(session.lease, exp)
     }
   }
 
   kill(sid: string, reason: string): void {
+    if (!this.#live.has(sid)) this.#overtake(sid)
     this.#end(sid, { reason: 'killed', detail: reason, message: `Sallyport: the session was ended: ${reason}`, hint: 'Ask your platform team, or connect again with a valid credential.' })
   }
 
@@ -216,6 +231,10 @@ export class SessionManager {
     }
   }
 
+  #overtake(sid: string): void {
+    this.#overtaken.set(sid, this.#now() + overtakenSeconds)
+  }
+
   #end(sid: string, end: SessionEnd): void {
     this.#live.get(sid)?.controller.abort(end)
   }
@@ -229,6 +248,7 @@ export class SessionManager {
       }
     }
     for (const [sid, exp] of this.#used) if (exp <= now) this.#used.delete(sid)
+    for (const [sid, until] of this.#overtaken) if (until <= now) this.#overtaken.delete(sid)
   }
 }
 

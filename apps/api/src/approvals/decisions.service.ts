@@ -146,11 +146,14 @@ export class DecisionsService implements OnApplicationBootstrap, OnApplicationSh
     return groups
   }
 
-  /** Votes that still count: someone disabled since doesn't approve any more. */
+  /** Votes that still count: someone disabled since, or no longer in the group, doesn't approve any more. */
   async #standing(approval: ApprovalWithVotes): Promise<ReturnType<typeof votesOf>> {
     const votes = votesOf(approval)
     const people = await Promise.all(votes.map((vote) => this.directory.find(vote.user)))
-    return votes.filter((_, i) => people[i]?.disabled === false)
+    return votes.flatMap((vote, i) => {
+      const person = people[i]
+      return person && !person.disabled ? [{ ...vote, groups: vote.groups.filter((group) => person.groups.includes(group)) }] : []
+    })
   }
 
   async #end(

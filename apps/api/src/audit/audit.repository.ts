@@ -140,6 +140,13 @@ export class AuditRepository {
     return new Map(rows.map(({ id, ...facts }) => [id, facts]))
   }
 
+  /** Bodies of stored records of one source, by seq. */
+  async bodies(source: string, firstSeq: bigint, lastSeq: bigint): Promise<Map<bigint, string>> {
+    const rows = await this.prisma.$queryRaw<{ seq: bigint; body: string }[]>`
+      SELECT source_seq AS seq, body FROM event WHERE source = ${source} AND source_seq BETWEEN ${firstSeq} AND ${lastSeq}`
+    return new Map(rows.map((row) => [row.seq, row.body]))
+  }
+
   acked(node: string): Promise<bigint | undefined> {
     return this.prisma.node.findUnique({ where: { id: node }, select: { ackedSeq: true } }).then((row) => row?.ackedSeq)
   }

@@ -13,6 +13,8 @@ export interface ChainJob {
 export interface ChainResult {
   /** Highest durable seq of the node; 0 for the control plane's own events. */
   readonly acked: bigint
+  /** How many of the job's events were stored by it; the others were durable before, or lie behind a gap. */
+  readonly stored: number
   /** Sessions whose end was stored by this job. */
   readonly ended: readonly SessionEnded[]
 }
@@ -85,7 +87,7 @@ export class ChainWriter {
   async #settle(batch: readonly Waiting[]): Promise<void> {
     try {
       const results = await this.repository.transaction((tx) => this.#write(tx, batch.map((waiting) => waiting.job)))
-      batch.forEach((waiting, i) => waiting.resolve(results[i] ?? { acked: 0n, ended: [] }))
+      batch.forEach((waiting, i) => waiting.resolve(results[i] ?? { acked: 0n, stored: 0, ended: [] }))
     } catch (error) {
       // One job that the database refuses must not take the others with it.
       if (batch.length > 1) for (const waiting of batch) await this.#settle([waiting])
@@ -111,7 +113,7 @@ export class ChainWriter {
     if (ended.length > 0) await this.repository.endSessions(tx, ended)
     await this.#append(tx, work.flatMap(({ fresh }) => fresh))
     for (const [node, seq] of acked) if (seq !== before.get(node)) await this.repository.setAcked(tx, node, seq)
-    return work.map(({ job, fresh }) => ({ acked: job.spool ? (acked.get(job.spool.node) ?? 0n) : 0n, ended: endsIn(fresh) }))
+    return work.map(({ job, fresh }) => ({ acked: job.spool ? (acked.get(job.spool.node) ?? 0n) : 0n, stored: fresh.length, ended: endsIn(fresh) }))
   }
 
   async #append(tx: Transaction, events: readonly PreparedRecord[]): Promise<void> {

@@ -3,8 +3,9 @@ import { ModuleRef } from '@nestjs/core'
 import { SessionsService } from '../sessions/sessions.service.js'
 import { AuditRepository, type Transaction } from './audit.repository.js'
 import { AuditUnavailableError, ChainWriter } from './chain-writer.js'
+import type { PreparedEvent } from './body.js'
 import type { ControlPlaneEventBody } from './events.js'
-import { isSessionId, prepareControlEvent, prepareRecord, readRecord, timestamp, type SessionEnded, type SessionFacts } from './prepare.js'
+import { eventPart, isSessionId, prepareControlEvent, prepareForked, prepareRecord, readRecord, timestamp, type SessionEnded, type SessionFacts } from './prepare.js'
 
 const sessionCacheSize = 10_000
 
@@ -58,7 +59,24 @@ export class EventsService {
     const events = read.map((record, i) => prepareRecord(agentId, firstSeq + BigInt(i), record, facts, now))
     const result = await this.writer.submit({ events, spool: { node: agentId, firstSeq } })
     for (const ended of result.ended) await this.#sessionEnded(ended)
-    return result.acked
+    const last = firstSeq + BigInt(records.length) - 1n
+    // Never more than what this batch held: an agent whose spool is behind goes on from what it has itself.
+    const acked = result.acked < last ? result.acked : last
+    if (result.stored < records.length && result.acked >= firstSeq) await this.#keepForked(agentId, firstSeq, acked, events, now)
+    return acked
+  }
+
+  /**
+   * Of records that were durable before, those that differ from what was stored: the spool is a copy, or was restored
+   * from a backup, and counts on from an older place. They are kept as alerts, because they tell what was run.
+   */
+  async #keepForked(agentId: string, firstSeq: bigint, lastSeq: bigint, events: readonly PreparedEvent[], now: string): Promise<void> {
+    const stored = await this.repository.bodies(`agent:${agentId}`, firstSeq, lastSeq)
+    const forked = events.flatMap((event, i) => {
+      const before = stored.get(firstSeq + BigInt(i))
+      return before !== undefined && eventPart(before) !== eventPart(event.body) ? [prepareForked(agentId, firstSeq + BigInt(i), eventPart(event.body), now)] : []
+    })
+    if (forked.length > 0) await this.writer.submit({ events: forked })
   }
 
   /** Called when a session is over, by its agent's word, a kill or a loss. */

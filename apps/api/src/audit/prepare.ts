@@ -120,8 +120,11 @@ export function prepareRecord(agentId: string, seq: bigint, record: ReadRecord, 
   return record.ended ? { ...prepared, ended: record.ended } : prepared
 }
 
+/** Ends our own fields. A quote inside their strings is escaped, so that no value can pose as it. */
+const eventKey = ',"event":'
+
 function wrap(head: object, recordText: string): PreparedEvent {
-  const body = `${JSON.stringify(head).slice(0, -1)},"event":${recordText}}`
+  const body = `${JSON.stringify(head).slice(0, -1)}${eventKey}${recordText}}`
   return { body, columns: deriveColumns(body) }
 }
 
@@ -129,6 +132,17 @@ function alertRecord(head: object, code: string, message: string, raw: string): 
   const record = raw.slice(0, alertRawLimit).toWellFormed()
   const event = { kind: 'alert', code, message, record, ...(raw.length > alertRawLimit ? { record_truncated: true } : {}) }
   return wrap({ ...head, kind: 'alert' }, JSON.stringify(event))
+}
+
+/** What the agent said, out of a body that {@link prepareRecord} made. */
+export function eventPart(body: string): string {
+  return body.slice(body.indexOf(eventKey) + eventKey.length, -1)
+}
+
+/** A record whose number another record of the same agent has already. It gets no number: the first one keeps it. */
+export function prepareForked(agentId: string, seq: bigint, record: string, now: string): PreparedEvent {
+  const message = `the agent sent another record ${seq} than the one that is stored: its spool is a copy, or was restored from a backup; enrol it again`
+  return alertRecord({ v: 1, id: uuid(), source: `agent:${agentId}`, received_at: now }, 'SPOOL_FORKED', message, record)
 }
 
 /** Wraps an event of the control plane itself. `session` is looked up by the caller when the event names one. */

@@ -26,7 +26,8 @@ const bundleSchema = z.object({ keys: z.array(z.looseObject({ kty: z.string() })
 export class VerifyService implements OnApplicationBootstrap, OnApplicationShutdown {
   readonly #log = new Logger(VerifyService.name)
   #timer: NodeJS.Timeout | undefined
-  #lastCheckpoint = 0n
+  /** What this process signed last. Whoever can delete records can delete the checkpoints of them, but not this. */
+  #signed: { readonly position: bigint; readonly hash: Uint8Array } | undefined
   #running: Promise<Verification> | undefined
 
   constructor(
@@ -49,11 +50,24 @@ export class VerifyService implements OnApplicationBootstrap, OnApplicationShutd
   /** Signs the chain's present end, if it moved since the last time. */
   async checkpoint(): Promise<void> {
     const head = await this.repository.head()
-    if (!head || head.position === 0n || head.position === this.#lastCheckpoint) return
+    if (!head || head.position === 0n || head.position === this.#signed?.position) return
+    if (!(await this.#continues(head.position))) {
+      this.#log.error({ message: 'the audit chain no longer holds what was signed before: no checkpoint is written, see `sallyport audit verify`' })
+      return
+    }
     const payload = { position: String(head.position), hash: Buffer.from(head.hash).toString('hex'), iat: Math.floor(Date.now() / 1000) }
     const jws = await this.modules.get(KeysService, { strict: false }).sign(checkpointType, payload)
     await this.repository.saveCheckpoint(head.position, head.hash, jws)
-    this.#lastCheckpoint = head.position
+    this.#signed = { position: head.position, hash: head.hash }
+  }
+
+  /** Whether the record that was signed last is still in its place: a rewritten chain must not get a signature. */
+  async #continues(headPosition: bigint): Promise<boolean> {
+    const signed = this.#signed
+    if (!signed) return true
+    if (headPosition < signed.position) return false
+    const [row] = await this.repository.page(signed.position - 1n, 1)
+    return row?.position === signed.position && Buffer.compare(row.hash, signed.hash) === 0
   }
 
   /** Reads the whole chain in order. Bounded memory; takes about as long as reading the table. Callers at the same time share one run. */
@@ -65,6 +79,7 @@ export class VerifyService implements OnApplicationBootstrap, OnApplicationShutd
   async #verify(): Promise<Verification> {
     const ends = await this.repository.ends()
     const checkpoints = new Map((await this.repository.checkpoints()).map((c) => [c.position, c]))
+    const signed = this.#signed
     const keys = await this.#keys()
     const verifier = new ChainVerifier()
     const report = (bad?: BadRecord): Verification => ({
@@ -78,6 +93,9 @@ export class VerifyService implements OnApplicationBootstrap, OnApplicationShutd
       for (const row of rows) {
         const bad = verifier.check(row)
         if (bad) return report(await this.#explain(bad, row))
+        if (row.position === signed?.position && Buffer.compare(row.hash, signed.hash) !== 0) {
+          return report({ position: String(row.position), problem: 'changed: this control plane has signed another hash at this position; the chain was rewritten' })
+        }
         const checkpoint = checkpoints.get(row.position)
         if (checkpoint && !(await agrees(checkpoint, row.hash, keys))) {
           return report({ position: String(row.position), problem: 'changed: the signed checkpoint of this position has another hash; the chain was rewritten' })
@@ -88,7 +106,10 @@ export class VerifyService implements OnApplicationBootstrap, OnApplicationShutd
       }
       if (rows.length < pageSize) break
     }
-    return report(truncation(verifier.head.position, ends, [...checkpoints.keys()]))
+    if (!ends.head && verifier.checked > 0) {
+      return report({ position: String(verifier.head.position), problem: 'truncated: the row that names the end of the chain is not there' })
+    }
+    return report(truncation(verifier.head.position, ends, [...checkpoints.keys(), ...(signed ? [signed.position] : [])]))
   }
 
   /** A forked record may be one that was moved from far away. */

@@ -10,7 +10,7 @@ import { Replica } from './replica.js'
 
 const channel = 'sallyport_link'
 
-/** Sends to agents: through a gateway linked here, else through the replica that holds one. */
+/** Sends to agents through every gateway that they are on, of every replica: one that withholds it must not be the only way. */
 @Injectable()
 export class AgentLinks extends AgentLinkService {
   readonly #log = new Logger(AgentLinks.name)
@@ -28,14 +28,26 @@ export class AgentLinks extends AgentLinkService {
 
   override async send(agentId: string, typ: string, payload: object): Promise<void> {
     const jws = await this.keys.sign(typ, payload)
-    if (this.registry.sendToAgent(agentId, jws)) return
+    const isSentHere = this.registry.broadcastToAgent(agentId, jws)
+    try {
+      await this.#sendElsewhere(agentId, jws, isSentHere)
+    } catch (error) {
+      if (!isSentHere) throw error
+      this.#log.warn({ message: 'a message to an agent could not be sent by other replicas, too', agent_id: agentId, error: error instanceof Error ? error.name : '' })
+    }
+  }
+
+  async #sendElsewhere(agentId: string, jws: string, isSentHere: boolean): Promise<void> {
     const links = await this.presence.links(agentId, new Date(Date.now() - livenessMilliseconds))
-    const replica = links.find((link) => link.replica !== this.replica.id)?.replica
-    if (replica === undefined) throw new AgentUnreachableError('the agent is not connected')
+    const replicas = new Set(links.map((link) => link.replica).filter((replica) => replica !== this.replica.id))
+    if (replicas.size === 0) {
+      if (isSentHere) return
+      throw new AgentUnreachableError('the agent is not connected')
+    }
     // A notification holds 8000 bytes, a grant more: the message goes through a table, the notification names it.
     const id = randomUUID()
     await this.presence.storeMessage(id, agentId, jws, new Date())
-    await this.notify.publish(channel, JSON.stringify({ replica, id }))
+    for (const replica of replicas) await this.notify.publish(channel, JSON.stringify({ replica, id }))
   }
 
   async #onNotified(payload: string): Promise<void> {
@@ -43,7 +55,7 @@ export class AgentLinks extends AgentLinkService {
       const { replica, id }: { replica?: unknown; id?: unknown } = JSON.parse(payload)
       if (replica !== this.replica.id || typeof id !== 'string') return
       const message = await this.presence.message(id)
-      if (message && !this.registry.sendToAgent(message.agentId, message.jws)) {
+      if (message && !this.registry.broadcastToAgent(message.agentId, message.jws)) {
         this.#log.warn({ message: 'a message came for an agent that has just left', agent_id: message.agentId })
       }
     } catch (error) {

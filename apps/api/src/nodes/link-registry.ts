@@ -43,11 +43,6 @@ export class LinkRegistry {
     return [...new Set(this.gateways.flatMap((link) => [...link.agents.keys()]))]
   }
 
-  /** Through the first link that takes it. */
-  sendToAgent(agentId: string, jws: string): boolean {
-    return this.gateways.some((link) => link.agents.has(agentId) && link.sendToAgent(agentId, jws))
-  }
-
   /** Through every link: for what must arrive even when one gateway withholds it. */
   broadcastToAgent(agentId: string, jws: string): boolean {
     return this.gateways.filter((link) => link.agents.has(agentId) && link.sendToAgent(agentId, jws)).length > 0

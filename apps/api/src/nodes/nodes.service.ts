@@ -50,7 +50,9 @@ export class NodesService {
     })
     this.#letGo(node.id)
     await this.notify.publish(channel, node.id).catch(() => this.#log.warn({ message: 'other replicas could not be told of a revoked node', node_id: node.id }))
-    if (node.kind === 'agent') await this.sessions.killWhere({ agentId: node.id }, 'the agent was revoked', by)
+    // A revoked gateway's tunnels to agents are not ours to cut: its sessions are killed through the other gateways.
+    const selection = node.kind === 'agent' ? { agentId: node.id } : { gatewayId: node.id }
+    await this.sessions.killWhere(selection, `the ${kindOf(node)} was revoked`, by)
   }
 
   #letGo(id: string): void {

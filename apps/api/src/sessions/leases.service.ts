@@ -47,10 +47,10 @@ export class LeasesService implements OnApplicationBootstrap, OnApplicationShutd
     const asked = [...new Set(sessionIds.slice(0, maxSessionsPerRequest))].filter(isUuid)
     const now = new Date()
     const until = new Date(now.getTime() + this.config.leaseSeconds * 1000)
-    const renewed = new Set(await this.repository.renewLeases(agentId, asked, until, now))
+    const renewed = await this.repository.renewLeases(agentId, asked, until, now)
     const answers: Promise<string>[] = []
     if (renewed.size > 0) {
-      const lease: LeasePayload = { agent: agentId, sids: [...renewed], exp: Math.floor(until.getTime() / 1000) }
+      const lease: LeasePayload = { agent: agentId, sids: [...renewed.keys()], versions: [...renewed.values()], exp: Math.floor(until.getTime() / 1000) }
       answers.push(this.keys.sign(jwsType.lease, lease))
     }
     for (const sid of asked) {

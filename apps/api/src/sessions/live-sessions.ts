@@ -109,5 +109,5 @@ async function inTens<T>(items: readonly T[], run: (item: T) => Promise<void>): 
     const results = await Promise.allSettled(items.slice(i, i + 10).map(run))
     failure ??= results.find((result) => result.status === 'rejected')?.reason
   }
-  if (failure !== undefined) throw failure instanceof Error ? failure : new Error(String(failure))
+  if (failure !== undefined) throw failure instanceof Error ? failure : new Error('an operation on a live session failed')
 }

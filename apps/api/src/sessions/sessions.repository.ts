@@ -55,6 +55,7 @@ export class SessionsRepository {
         ...(credentialId === undefined ? {} : { credentialId }),
         ...(identity === undefined ? {} : { identityKind: identity.kind, identity: identity.name }),
         ...(agentId === undefined ? {} : { agentId }),
+        ...(selection.gatewayId === undefined ? {} : { gatewayId: selection.gatewayId }),
         ...(target === undefined ? {} : { target }),
       },
     })
@@ -75,14 +76,14 @@ export class SessionsRepository {
     await this.prisma.session.updateMany({ where: { id, endReason: null }, data: { endReason: reason } })
   }
 
-  /** Gives live sessions of an agent a new lease; returns those that got it. */
-  async renewLeases(agentId: string, ids: readonly string[], until: Date, now: Date): Promise<string[]> {
-    if (ids.length === 0) return []
-    const rows = await this.prisma.$queryRaw<{ id: string }[]>`
+  /** Gives live sessions of an agent a new lease; returns those that got it, with the version of their current grant. */
+  async renewLeases(agentId: string, ids: readonly string[], until: Date, now: Date): Promise<Map<string, number>> {
+    if (ids.length === 0) return new Map()
+    const rows = await this.prisma.$queryRaw<{ id: string; version: number }[]>`
       UPDATE session SET lease_until = ${until}
       WHERE agent_id = ${agentId}::uuid AND id = ANY(${[...ids]}::uuid[]) AND ended_at IS NULL AND killed_at IS NULL AND expires_at > ${now}
-      RETURNING id::text AS id`
-    return rows.map((row) => row.id)
+      RETURNING id::text AS id, grant_version AS version`
+    return new Map(rows.map((row) => [row.id, row.version]))
   }
 
   /** The gateway says that it is over: unless the agent says otherwise, its lease isn't waited for. */

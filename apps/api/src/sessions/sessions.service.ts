@@ -7,6 +7,7 @@ export interface SessionSelection {
   readonly credentialId?: string
   readonly identity?: { readonly kind: string; readonly name: string }
   readonly agentId?: string
+  readonly gatewayId?: string
   readonly target?: string
 }
 

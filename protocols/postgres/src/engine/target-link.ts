@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net'
 import type { Clearance, Permit } from '@sallyport/kit'
-import { frontend, message } from '../codec/index.js'
+import { frontend, message, ProtocolError } from '../codec/index.js'
 
 const syncMessage = message(frontend.sync)
 const flushMessage = message(frontend.flush)
@@ -114,8 +114,9 @@ export const hiddenName = 'sallyport.hidden'
 const poisonName = 'sallyport.denied'
 const poison = 'sallyport denied this statement'
 
-export function reservedName(name: string): boolean {
-  return name.startsWith('sallyport.')
+/** @throws {ProtocolError} when a client uses a name of ours */
+export function refuseReserved(name: string): void {
+  if (name.startsWith('sallyport.')) throw new ProtocolError('names that start with "sallyport." are reserved')
 }
 
 function cstring(text: string): Buffer {
