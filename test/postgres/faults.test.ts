@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { psql, psqlSession } from '../support/client.js'
@@ -199,6 +199,29 @@ describe('the audit trail cannot be written', () => {
       await session.exited
     } finally {
       await tight.stop()
+    }
+  })
+})
+
+describe('the spool is lost', () => {
+  test('R an agent whose spool was deleted or restored from an older copy runs nothing any more', async () => {
+    const own = await Stack.start()
+    try {
+      const agent = own.line.agents[0]
+      if (!agent) throw new Error('no agent')
+      for (let round = 0; round < 3; round += 1) expect((await psql(await own.pgEnv(), 'SELECT 1')).code).toBe(0)
+      await eventually(async () => (await own.events('kind=session.end')).length >= 3, 'the record has reached the control plane')
+      process.kill(agent.pid, 'SIGKILL')
+      rmSync(path.join(agent.dataDir, 'spool'), { recursive: true })
+      await own.restart('agent-0')
+      const refused = await eventually(async () => {
+        const result = await psql(await own.pgEnv(), "INSERT INTO orders (customer_id, status) VALUES (1, 'unheard-of')")
+        return /enrol it again/.test(result.stderr) ? result : undefined
+      }, 'the agent refuses')
+      expect(refused.code).not.toBe(0)
+      expect(await direct(own, "SELECT 1 FROM orders WHERE status = 'unheard-of'")).toHaveLength(0)
+    } finally {
+      await own.stop()
     }
   })
 })

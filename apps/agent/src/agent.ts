@@ -46,6 +46,7 @@ export class Agent {
       keys: identity.pinnedKeys,
       engines,
       spool,
+      recordAgreed: uploader.agreed,
       approvals: desk,
       credentials: new ReferenceResolver(config.credentials),
       decrypt: (jwe) => identity.decrypt(jwe),
@@ -60,7 +61,10 @@ export class Agent {
       held: (payload) => desk.held(payload),
       decided: (payload) => desk.decided(payload),
       lease: (payload) => sessions.renew(payload.sids, payload.exp, payload.versions),
-      ack: (seq) => uploader.acknowledge(seq),
+      ack: (seq) => {
+        if (seq > spool.lastSeq) log.error({ acknowledged: seq, spooled: spool.lastSeq }, 'the spool was lost or an older copy was restored: nothing runs until this agent is revoked and enrolled again')
+        uploader.acknowledge(seq)
+      },
       kill: (sid, reason) => sessions.kill(sid, reason),
       grant: (jws) => void sessions.update(jws),
       attached: () => {

@@ -210,6 +210,16 @@ test('a policy that denies by the time of the approval wins', async () => {
   expect((await denialOf(outcome)).cause).toBe('denied')
 })
 
+test('A an approval by the people asked then does not stand for those that a newer policy asks', async () => {
+  const guard = await guardOf()
+  const outcome = guard.submit(remove)
+  desk.hold()
+  const stricter = rules.map((rule) => (rule.verdict === 'hold' ? { ...rule, approvers: { groups: ['security'], quorum: 2 } } : rule))
+  guard.update(await grantOf({ version: 2, rules: stricter }))
+  desk.decide()
+  expect(await denialOf(await outcome)).toMatchObject({ cause: 'refused' })
+})
+
 test('an older grant can not be replayed over a newer one', async () => {
   const guard = await guardOf()
   const second = await grantOf({ version: 2, rules: [] })

@@ -19,13 +19,22 @@ export class Uploader {
   /** A strict session waits: no pause between batches. */
   urgent = false
 
+  /** Resolves with the first acknowledgement: by then it is known that spool and control plane agree on the numbers. */
+  readonly agreed: Promise<void>
+  #agree: () => void = () => undefined
+
   constructor(
     readonly spool: Spool,
     readonly link: ControlLink,
-  ) {}
+  ) {
+    this.agreed = new Promise((resolve) => {
+      this.#agree = resolve
+    })
+  }
 
   acknowledge(seq: number): void {
     this.spool.acknowledge(seq)
+    this.#agree()
     this.#acked?.()
   }
 

@@ -30,6 +30,8 @@ export interface SessionManagerOptions {
   readonly keys: PinnedKeys
   readonly engines: ReadonlyMap<string, RegisteredEngine>
   readonly spool: Spool
+  /** Resolves once the control plane has acknowledged a record since this process started. */
+  readonly recordAgreed: Promise<void>
   readonly approvals: ApprovalDesk
   readonly credentials: CredentialResolver
   /** Decrypts a grant's mask key. */
@@ -42,6 +44,9 @@ export interface SessionManagerOptions {
 
 /** Longer than any first lease: after it the grant has expired by itself. */
 const overtakenSeconds = 2 * 3600
+
+/** How long a session may wait for the agent's first word with the control plane. */
+const agreeMilliseconds = 5000
 
 interface LiveSession {
   readonly guard: SessionGuard
@@ -103,6 +108,7 @@ export class SessionManager {
     if (this.#draining) return refuse('AGENT_STOPPING', 'the agent of this target is stopping', 'Connect again in a moment.')
     if (this.#live.size >= this.#o.maxSessions) return refuse('TOO_MANY_SESSIONS', 'the agent serves as many sessions as it may', 'Try again later.')
     try {
+      if (!(await this.#recordAgreed())) return refuse('UNAVAILABLE', "the agent has just started and the control plane has not confirmed its record yet", 'Try again in a moment.')
       const grant = await this.#verify(opened)
       const registered = this.#o.engines.get(grant.payload.target.protocol)
       if (!registered) return refuse('PROTOCOL_UNKNOWN', `the agent does not speak ${grant.payload.target.protocol}`, 'Upgrade the agent.')
@@ -118,6 +124,17 @@ export class SessionManager {
       this.#o.log.warn({ code: known.code, error_name: error instanceof Error ? error.name : 'unknown' }, 'session refused')
       opened.channel.close(known)
     }
+  }
+
+  /** No session before it is known that what this spool records will not be taken for something older. */
+  #recordAgreed(): Promise<boolean> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(() => resolve(false), agreeMilliseconds)
+      void this.#o.recordAgreed.then(() => {
+        clearTimeout(timer)
+        resolve(true)
+      })
+    })
   }
 
   async #verify(opened: OpenedChannel): Promise<VerifiedGrant> {

@@ -70,6 +70,20 @@ describe('audit', () => {
       expect(await verify()).toMatchObject({ ok: true })
     })
 
+    it('R keeps what an agent with a copied or restored spool says under numbers that are taken, and tells it', async () => {
+      const agent = await makeAgent(t.postgres.prisma)
+      const { id } = await makeSession(t.postgres.prisma, agent)
+      await events.ingest(agent, 1n, [1, 2, 3].map((seq) => commandRecord(seq, id)))
+      expect(await events.ingest(agent, 2n, [commandRecord(2, id), commandRecord(3, id, 'DROP TABLE hidden')])).toBe(3n)
+      // Behind what is stored: its own part is acknowledged, so that it goes on.
+      expect(await events.ingest(agent, 1n, [commandRecord(1, id, 'DELETE FROM hidden')])).toBe(1n)
+      const { items } = (await t.call('GET', '/v1/events?kind=alert&text=SPOOL_FORKED')).body
+      expect(items).toHaveLength(2)
+      expect(JSON.stringify(items)).toMatch(/DELETE FROM hidden.*DROP TABLE hidden/)
+      expect(await events.ingest(agent, 4n, [commandRecord(4, id)])).toBe(4n)
+      expect(await verify()).toMatchObject({ ok: true })
+    })
+
     it('closes the session with its end record', async () => {
       const agent = await makeAgent(t.postgres.prisma)
       const { id } = await makeSession(t.postgres.prisma, agent)
@@ -195,6 +209,15 @@ describe('audit', () => {
       })
       statements.push(`UPDATE audit_head SET hash = decode('${Buffer.from(previous).toString('hex')}', 'hex')`)
       expect(await tamper(statements)).toMatchObject({ problem: expect.stringMatching(/^changed: the signed checkpoint/) })
+
+      // R who can rewrite the chain can delete its checkpoints, and would wait for a new one.
+      const checkpoints = await t.postgres.prisma.auditCheckpoint.findMany()
+      await t.postgres.prisma.auditCheckpoint.deleteMany()
+      expect(await tamper(statements)).toMatchObject({ problem: expect.stringMatching(/^changed: this control plane has signed another/) })
+      expect(await tamper([`DELETE FROM event WHERE position > ${middle}`, `UPDATE audit_head SET "position" = e."position", hash = e.hash FROM event e WHERE e."position" = ${middle}`,
+        'UPDATE node SET acked_seq = -acked_seq'])).toMatchObject({ problem: expect.stringMatching(/^truncated: the chain once reached/) })
+      await t.postgres.prisma.$executeRawUnsafe('UPDATE node SET acked_seq = abs(acked_seq)')
+      await t.postgres.prisma.auditCheckpoint.createMany({ data: checkpoints })
     })
   })
 

@@ -93,12 +93,12 @@ export class VerifyService implements OnApplicationBootstrap, OnApplicationShutd
       for (const row of rows) {
         const bad = verifier.check(row)
         if (bad) return report(await this.#explain(bad, row))
-        if (row.position === signed?.position && Buffer.compare(row.hash, signed.hash) !== 0) {
-          return report({ position: String(row.position), problem: 'changed: this control plane has signed another hash at this position; the chain was rewritten' })
-        }
         const checkpoint = checkpoints.get(row.position)
         if (checkpoint && !(await agrees(checkpoint, row.hash, keys))) {
           return report({ position: String(row.position), problem: 'changed: the signed checkpoint of this position has another hash; the chain was rewritten' })
+        }
+        if (row.position === signed?.position && Buffer.compare(row.hash, signed.hash) !== 0) {
+          return report({ position: String(row.position), problem: 'changed: this control plane has signed another hash at this position; the chain was rewritten' })
         }
         if (row.position === ends.head?.position && Buffer.compare(row.hash, ends.head.hash) !== 0) {
           return report({ position: String(row.position), problem: 'changed: the last record is not the one that the head names' })

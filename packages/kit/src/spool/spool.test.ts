@@ -114,11 +114,11 @@ test('acknowledged segments go, unacknowledged stay, and waiters learn of it', a
   }
 })
 
-test('an acknowledgement of what was never written changes nothing', () => {
+test('R a spool that was lost or restored from an older copy refuses to go on', () => {
   const spool = spoolOf()
   spool.append(started('a'))
   spool.acknowledge(99)
-  expect(spool.acked).toBe(0)
+  expect(() => spool.append(command('a', 1))).toThrow(/enrol it again/)
 })
 
 test('R a full spool refuses commands, and still takes the records that close them', () => {

@@ -20,7 +20,7 @@ export interface SpoolOptions {
 export class SpoolError extends Error {
   override readonly name = 'SpoolError'
   constructor(
-    readonly code: 'full' | 'unwritable' | 'too_large' | 'closed',
+    readonly code: 'full' | 'unwritable' | 'too_large' | 'closed' | 'behind',
     message: string,
   ) {
     super(message)
@@ -131,7 +131,12 @@ export class Spool {
 
   /** Takes the control plane's acknowledgement: everything up to `seq` may be forgotten here. */
   acknowledge(seq: number): void {
-    if (!Number.isSafeInteger(seq) || seq <= this.#acked || seq >= this.#nextSeq) return
+    if (seq >= this.#nextSeq) {
+      // Numbers given out again would be taken for repeats there, and what they name would be lost without a trace.
+      this.#fail(new SpoolError('behind', 'the control plane holds later records of this agent than its spool: the spool was lost or an older copy was restored; revoke this agent and enrol it again'))
+      return
+    }
+    if (!Number.isSafeInteger(seq) || seq <= this.#acked) return
     this.#acked = seq
     while (this.#segments.length > 1 && (this.#segments[0]?.lastSeq ?? Infinity) <= seq) {
       const gone = this.#segments.shift()

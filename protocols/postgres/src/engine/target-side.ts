@@ -17,6 +17,7 @@ import {
 } from '../codec/index.js'
 import { txIdle, type Conversation } from './conversation.js'
 import type { Expected, Run } from './expected.js'
+import { CopyOut } from './copy-out.js'
 import { buildCopyMask } from './masking/copy-mask.js'
 import { maskNotice, maskText } from './masking/notice-mask.js'
 import { RowMaskCache } from './masking/row-mask.js'
@@ -42,10 +43,12 @@ export class TargetSide {
   #rowsFrom = -1
   #rowsTo = 0
   #rowCount = 0
+  readonly #copyOut: CopyOut
 
   constructor(conversation: Conversation, reader: FrameReader) {
     this.#c = conversation
     this.reader = reader
+    this.#copyOut = new CopyOut({ pass: (buffer, start, end) => this.#pass(buffer, start, end), emit: (bytes) => this.#emit(bytes) })
   }
 
   /**
@@ -66,6 +69,8 @@ export class TargetSide {
         continue
       }
       if (this.#rowsFrom >= 0) this.#rows()
+      if (reader.type === backend.copyData && this.#copyOut.gather(runOf(this.#c.expected.head), reader.buffer, reader.start, reader.end)) continue
+      this.#copyOut.flush()
       const wait = this.#message(reader.type, reader.buffer, reader.start, reader.end)
       if (wait) {
         this.#emitPending()
@@ -73,6 +78,7 @@ export class TargetSide {
       }
     }
     if (this.#rowsFrom >= 0) this.#rows()
+    this.#copyOut.flush()
     this.#emitPending()
     return undefined
   }
@@ -237,12 +243,8 @@ export class TargetSide {
         this.#pass(buffer, start, end)
         return
       case backend.copyData: {
-        const mask = run.copyMask
-        if (!mask) throw unexpected(type)
-        run.bytes += end - start - 5
-        const parts = mask.push(buffer, start, end, run)
-        if (parts === undefined) this.#pass(buffer, start, end)
-        else for (const part of parts) this.#emit(part)
+        if (!run.copyMask) throw unexpected(type)
+        this.#copyOut.data(run, run.copyMask, buffer, start, end)
         return
       }
       case backend.copyDone:
@@ -292,7 +294,7 @@ export class TargetSide {
       for (let offset = from; offset < to; offset += 1 + buffer.readInt32BE(offset + 1)) head.query.rows.push(hiddenCell(buffer, offset))
       return
     }
-    const run = head?.kind === 'query' ? head.runs[head.current] : head?.kind === 'execute' ? head.portal.run : undefined
+    const run = runOf(head)
     if (!run) throw unexpected(backend.dataRow)
     run.rows += count
     run.bytes += to - from - count * 5
@@ -428,9 +430,7 @@ export class TargetSide {
 
   #running(): Run | undefined {
     const head = this.#c.expected.head
-    if (head?.kind === 'query') return head.runs[head.current]
-    if (head?.kind === 'execute' || head?.kind === 'bind') return head.portal.run
-    return undefined
+    return head?.kind === 'bind' ? head.portal.run : runOf(head)
   }
 
   #answerCopy(): void {
@@ -472,6 +472,12 @@ const hiddenAnswers = {
   close: backend.closeComplete,
   sync: backend.readyForQuery,
 } as const
+
+/** The command whose results come now. */
+function runOf(head: Expected | undefined): Run | undefined {
+  if (head?.kind === 'query') return head.runs[head.current]
+  return head?.kind === 'execute' ? head.portal.run : undefined
+}
 
 function need(type: number, wanted: number): void {
   if (type !== wanted) throw unexpected(type)

@@ -299,7 +299,7 @@ export function sqlstateOf(code: string): string {
     case 'LOCKED':
       return '28000'
     case 'TARGET_UNKNOWN':
-    case 'DATABASE_UNKNOWN':
+    case 'DATABASE_REFUSED':
       return '3D000'
     case 'TOO_MANY_SESSIONS':
     case 'RATE_LIMITED':

@@ -38,6 +38,15 @@ export class CopyMask {
     this.#header = copy.header
   }
 
+  /** Whether this data is made of whole rows in which no column is replaced: only its contents could be masked. */
+  plain(buffer: Buffer, from: number, to: number): boolean {
+    return !this.#replaces && !this.#header && this.#rows.wholeRows(buffer, from, to)
+  }
+
+  mayDetect(buffer: Buffer, from: number, to: number): boolean {
+    return !this.#transparent && this.#masks.mayDetect(buffer, from, to)
+  }
+
   /** Takes one CopyData message; returns the messages to send in its place, undefined when it may pass as it is. */
   push(buffer: Buffer, start: number, end: number, sink: CopySink): Buffer[] | undefined {
     const data = buffer.subarray(start + 5, end)
@@ -46,7 +55,7 @@ export class CopyMask {
       return undefined
     }
     // Whole rows in which nothing is to be replaced and nothing can be found pass as they are.
-    if (!this.#replaces && this.#rows.wholeRows(data) && !this.#masks.mayDetect(data)) {
+    if (!this.#replaces && this.#rows.wholeRows(data, 0, data.length) && !this.#masks.mayDetect(data)) {
       this.#header = false
       this.#preview(data, sink)
       return undefined

@@ -30,9 +30,9 @@ export class CopyRowReader {
   }
 
   /** Whether `data`, coming next, is surely made of whole rows: cheaper to tell than to take it apart. */
-  wholeRows(data: Buffer): boolean {
-    if (this.#pending.length > 0 || data[data.length - 1] !== newline) return false
-    return this.#copy.format === 'text' || (this.#copy.format === 'csv' && !data.includes(this.#quote))
+  wholeRows(data: Buffer, from: number, to: number): boolean {
+    if (this.#pending.length > 0 || to <= from || data[to - 1] !== newline) return false
+    return this.#copy.format === 'text' || (this.#copy.format === 'csv' && !data.subarray(from, to).includes(this.#quote))
   }
 
   /** Whole rows, with their line ends. */
