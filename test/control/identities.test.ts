@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process'
 import { cpSync, readFileSync, readdirSync, statSync } from 'node:fs'
+import net from 'node:net'
 import path from 'node:path'
 import { enrol } from '@sallyport/node-identity'
 import pg from 'pg'
@@ -201,6 +202,16 @@ describe('C members', () => {
     expect(seen).not.toContain(id)
     session.end()
     await session.exited
+  })
+
+  test('C the body of a large request is not read before its sender is known', async () => {
+    const { hostname, port } = new URL(stack.line.api.url)
+    const socket = net.connect(Number(port), hostname)
+    let answer = ''
+    socket.on('data', (chunk: Buffer) => (answer += chunk.toString()))
+    socket.write('POST /v1/apply HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 7000000\r\n\r\n{')
+    await eventually(async () => answer.startsWith('HTTP/1.1 401'), 'it is refused at once', 5000)
+    socket.destroy()
   })
 
   test('A the person behind a run can not approve it, under any of their names', async () => {

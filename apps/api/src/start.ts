@@ -1,10 +1,11 @@
 import 'reflect-metadata'
-import type { IncomingMessage } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import { isIP } from 'node:net'
 import type { LoggerService } from '@nestjs/common'
 import { NestFactory } from '@nestjs/core'
 import type { NestExpressApplication } from '@nestjs/platform-express'
 import helmet from 'helmet'
+import { AccessService } from './access/access.service.js'
 import { AppModule } from './app.module.js'
 import { BootstrapService } from './bootstrap/bootstrap.service.js'
 import type { Environment } from './config/environment.js'
@@ -69,13 +70,25 @@ async function listen(app: NestExpressApplication, http: HttpConfig): Promise<{ 
 }
 
 function parseBodies(app: NestExpressApplication): void {
+  // The one large body is read from admins only: a few dozen of them at once from strangers would take gigabytes. Left
+  // unread for all others, whom the guard refuses a moment later.
+  const admins = new WeakSet<IncomingMessage>()
+  app.use(applyPath, (request: IncomingMessage, _response: ServerResponse, next: () => void) => {
+    app.get(AccessService, { strict: false }).authenticate(request.headers.authorization).then(
+      (user) => {
+        if (user?.roles.includes('admin')) admins.add(request)
+        next()
+      },
+      () => next(),
+    )
+  })
   const pathOf = (request: IncomingMessage): string => (request.url ?? '').split('?', 1)[0] ?? ''
   const isJson = (request: IncomingMessage): boolean => /^application\/([\w.+-]+\+)?json\b/i.test(request.headers['content-type'] ?? '')
   const isForm = (request: IncomingMessage): boolean => /^application\/x-www-form-urlencoded\b/i.test(request.headers['content-type'] ?? '')
-  app.useBodyParser('json', { limit: bodyLimits.documents, type: (request: IncomingMessage) => isJson(request) && pathOf(request) === applyPath })
+  app.useBodyParser('json', { limit: bodyLimits.documents, type: (request: IncomingMessage) => isJson(request) && admins.has(request) })
   app.useBodyParser('json', { limit: bodyLimits.token, type: (request: IncomingMessage) => isJson(request) && pathOf(request) === tokenPath })
   app.useBodyParser('urlencoded', { limit: bodyLimits.token, extended: false, parameterLimit: 50, type: (request: IncomingMessage) => isForm(request) && pathOf(request) === tokenPath })
-  app.useBodyParser('json', { limit: bodyLimits.other, type: (request: IncomingMessage) => isJson(request) && pathOf(request) !== applyPath && pathOf(request) !== tokenPath })
+  app.useBodyParser('json', { limit: bodyLimits.other, type: (request: IncomingMessage) => isJson(request) && !pathOf(request).startsWith(applyPath) && pathOf(request) !== tokenPath })
 }
 
 function urlOf(app: NestExpressApplication, http: HttpConfig): string {

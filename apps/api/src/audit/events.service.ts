@@ -60,10 +60,10 @@ export class EventsService {
     const result = await this.writer.submit({ events, spool: { node: agentId, firstSeq } })
     for (const ended of result.ended) await this.#sessionEnded(ended)
     const last = firstSeq + BigInt(records.length) - 1n
-    // Never more than what this batch held: an agent whose spool is behind goes on from what it has itself.
-    const acked = result.acked < last ? result.acked : last
-    if (result.stored < records.length && result.acked >= firstSeq) await this.#keepForked(agentId, firstSeq, acked, events, now)
-    return acked
+    const repeated = result.acked < last ? result.acked : last
+    if (result.stored < records.length && result.acked >= firstSeq) await this.#keepForked(agentId, firstSeq, repeated, events, now)
+    // More than the agent has itself tells it that its spool was lost or restored from an older copy: it runs nothing then.
+    return result.acked
   }
 
   /**
