@@ -135,6 +135,8 @@ function columnRef(walk: Walk, scope: Scope, body: Body<'ColumnRef'>): Value {
   const path = strings(fields)
   if (last !== undefined && as(last, 'A_Star')) return starValue(walk, scope, path, body.location)
   const [first = '', second] = path
+  // Each name is looked for in all that FROM has.
+  walk.charge(scope.size >> 3)
   if (second === undefined) {
     const value = scope.column(first)
     if (value) return walk.read(value)

@@ -1,3 +1,4 @@
+import type { Effect } from '@sallyport/policy'
 import { as, kindOf, type Body } from './ast.js'
 import { condition } from './expressions.js'
 import { parseText, preparedText } from './parser.js'
@@ -28,6 +29,21 @@ function innerOf(statement: Statement, stmt: Body<'PrepareStmt'>): StatementAnal
 }
 
 /**
+ * Whether a prepared statement still means the objects that it meant. The server resolves its names again when search_path changes
+ * or one of its objects does, but not when a new object comes to stand before one of them (a temporary table of the same name): it
+ * goes on with the old one. Which of the two runs can't be told, so such a statement has to be prepared again.
+ */
+export function sameMeaning(before: readonly Effect[], now: readonly Effect[]): boolean {
+  const named = (effects: readonly Effect[]): string =>
+    effects
+      .filter((effect) => effect.implied !== true)
+      .map((effect) => `${effect.action} ${effect.resource}`)
+      .sort()
+      .join('\n')
+  return before === now || named(before) === named(now)
+}
+
+/**
  * EXECUTE: the server plans the statement again when search_path or the catalog has changed since PREPARE, with the names of now.
  * So it is analysed again each time (a PREPARE under one search_path, executed under another, reads another table).
  */
@@ -39,11 +55,17 @@ export function execute(statement: Statement, stmt: Body<'ExecuteStmt'>): void {
     throw walk.unresolved(`prepared statement "${name}" does not exist on this connection`, 'PREPARE it with a statement of its own first.')
   }
   for (const param of stmt.params ?? []) condition(walk, new Scope(undefined), param)
+  // Its text is parsed each time, and costs as much as if it stood here.
+  walk.charge(known.analysis.text.length >> 1)
   const again = parseText(known.analysis.text)[0]?.node
   if (!again || as(again, 'ExecuteStmt') || as(again, 'PrepareStmt')) throw tooComplex('executes statements nested too deeply')
   const inner: Statement = { ...statement, walk: new Walk(walk.names, '', walk.budget), output: noOutput }
   runStatement(inner, again)
-  walk.effects.addAll(inner.walk.finish())
+  const effects = inner.walk.finish()
+  if (!sameMeaning(known.analysis.effects, effects)) {
+    throw walk.unresolved(`names in prepared statement "${name}" mean something else by now`, 'DEALLOCATE it and PREPARE it again.')
+  }
+  walk.effects.addAll(effects)
   for (const column of inner.walk.reads) walk.reads.add(column)
   walk.changes.push(...inner.walk.changes)
   walk.stores.push(...inner.walk.stores)
@@ -59,6 +81,9 @@ export function deallocate(statement: Statement, stmt: Body<'DeallocateStmt'>): 
   harmless(statement, 'sql.prepare', `statement ${name === 'all' ? '*' : name}`, { deallocate: true })
 }
 
+/** CURSOR_OPT_HOLD (src/include/nodes/parsenodes.h). */
+const cursorHold = 0x20
+
 export function declareCursor(statement: Statement, stmt: Body<'DeclareCursorStmt'>): void {
   const inner: Statement = { ...statement, walk: new Walk(statement.walk.names, statement.walk.text, statement.walk.budget), output: noOutput }
   if (stmt.query) runStatement(inner, stmt.query)
@@ -67,7 +92,7 @@ export function declareCursor(statement: Statement, stmt: Body<'DeclareCursorStm
   const name = stmt.portalname ?? ''
   statement.walk.effects.addAll(effects, { details: { cursor: name } })
   for (const column of inner.walk.reads) statement.walk.reads.add(column)
-  statement.walk.changes.push(...inner.walk.changes, { kind: 'cursor', name, cursor: { effects, output: inner.output } })
+  statement.walk.changes.push(...inner.walk.changes, { kind: 'cursor', name, cursor: { effects, output: inner.output, ...(((stmt.options ?? 0) & cursorHold) === 0 ? {} : { hold: true }) } })
   harmless(statement, 'sql.cursor', `cursor ${name}`, { declare: true })
 }
 

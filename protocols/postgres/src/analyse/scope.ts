@@ -47,6 +47,13 @@ export class Scope {
     return scope
   }
 
+  /** FROM items of this level and those around it. */
+  get size(): number {
+    let count = 0
+    for (let scope: Scope | undefined = this; scope; scope = scope.parent) count += scope.items.length
+    return count
+  }
+
   cte(name: string): CteShape | undefined {
     for (let scope: Scope | undefined = this; scope; scope = scope.parent) {
       const found = scope.ctes.get(name)

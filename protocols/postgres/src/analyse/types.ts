@@ -100,6 +100,8 @@ export interface PreparedStatement {
 }
 
 export interface CursorInfo {
+  /** WITH HOLD: outlives the transaction. */
+  readonly hold?: true
   readonly effects: readonly Effect[]
   readonly output: Output
 }

@@ -8,7 +8,7 @@ import { AnalysisError, type Relation, type StateChange } from './types.js'
 /** Nesting that the walk follows. Beyond it the JavaScript stack is at risk; the server's own limit is near. */
 const maxDepth = 700
 /** Steps over nodes and columns per query string: bounds views of views of wide tables, chains of CTEs that double. */
-const maxWork = 2_000_000
+const maxWork = 1_000_000
 
 /** A value that is stored, and the column that takes it. */
 export interface Stored {
@@ -57,7 +57,8 @@ export class Walk {
 
   /** One level deeper; pair with {@link leave}. */
   enter(): void {
-    this.budget.work++
+    // WITH RECURSIVE inside WITH RECURSIVE is gone through 2ⁿ times: the budget ends that, too.
+    this.charge(1)
     if (++this.#depth > maxDepth) throw tooComplex('is nested too deeply')
   }
 
@@ -67,7 +68,7 @@ export class Walk {
 
   charge(steps: number): void {
     this.budget.work += steps
-    if (this.budget.work > maxWork) throw tooComplex('expands to too many columns')
+    if (this.budget.work > maxWork) throw tooComplex('takes too many steps')
   }
 
   /** Notes that a value's columns are read. */

@@ -5,7 +5,7 @@ import type { Run } from './expected.js'
 import { ExtendedQuery } from './extended-query.js'
 import { NameGate } from './name-gate.js'
 import { SimpleQuery } from './simple-query.js'
-import { refuseReserved } from './target-link.js'
+import { checkName } from './target-link.js'
 
 /** Tells the client that a statement waits, and lets it cancel. */
 export interface HoldTeller {
@@ -62,7 +62,7 @@ export class ClientSide {
       }
       case frontend.close: {
         const { kind, name } = decodeNamedObject(buffer, start, end)
-        refuseReserved(name)
+        checkName(name)
         c.link.close(kind, name)
         c.expected.push({ kind: 'close', of: kind, name })
         c.openBatch = true

@@ -86,8 +86,16 @@ export class Conversation {
 
   /** True while something runs that changes what names mean. */
   namesInMotion(): boolean {
+    if (this.expected.size === 0) return false
+    const { prepared, cursors, transactionClean } = this.names.context
+    // What the open transaction has set or made is undone by its end, and by an error in what isn't answered yet.
+    if (transactionClean !== true) return true
     for (const item of this.expected.backwards()) {
       if ((item.kind === 'query' || item.kind === 'execute') && changesState(item)) return true
+      // Close, Parse and Bind share their names with PREPARE and DECLARE.
+      if (item.kind === 'close' && (item.of === 'statement' ? prepared : cursors).has(item.name)) return true
+      if (item.kind === 'parse' && prepared.has(item.statement.name)) return true
+      if (item.kind === 'bind' && cursors.has(item.portal.name)) return true
     }
     return false
   }

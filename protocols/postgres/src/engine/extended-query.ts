@@ -1,5 +1,5 @@
 import type { Clearance, Command, Denial, Permit, SubmitOptions } from '@sallyport/kit'
-import type { Analysis, StatementAnalysis } from '../analyse/index.js'
+import { sameMeaning, type Analysis, type StatementAnalysis } from '../analyse/index.js'
 import type { Bind, Parse } from '../codec/index.js'
 import { bindCommand, statementCommand } from './commands.js'
 import type { Conversation } from './conversation.js'
@@ -8,7 +8,7 @@ import { checkMaskedCopy } from './masking/copied-data.js'
 import type { NameGate } from './name-gate.js'
 import { copyBarrier, emptyStatement, newRun } from './runs.js'
 import type { Statement } from './statement.js'
-import { refuseReserved } from './target-link.js'
+import { checkName } from './target-link.js'
 
 /** Extended query protocol: a statement is cleared at Parse, decided and held at Bind with its values, and checked again at Execute. */
 export class ExtendedQuery {
@@ -23,7 +23,7 @@ export class ExtendedQuery {
   }
 
   parse(message: Parse, bytes: Buffer): Promise<void> | undefined {
-    refuseReserved(message.name)
+    checkName(message.name)
     const ready = this.#gate.ready()
     if (ready) return ready.then(() => this.#parse2(message, bytes))
     return this.#parse2(message, bytes)
@@ -50,7 +50,7 @@ export class ExtendedQuery {
     if (copied) return this.#refuseExtended(command, copied)
     const cleared = c.guard.clear(command)
     if (cleared.kind === 'denial') return this.#denyExtended(denialError(cleared))
-    this.#sendParse(cleared, { name: message.name, text: message.text, analysis, command, generation: c.names.generation, fields: undefined, describing: false }, bytes)
+    this.#sendParse(cleared, { name: message.name, text: message.text, analysis, command, generation: c.names.generation, fields: undefined, outdated: false, describing: false }, bytes)
     return undefined
   }
 
@@ -62,8 +62,8 @@ export class ExtendedQuery {
   }
 
   bind(message: Bind, bytes: Buffer): Promise<void> | undefined {
-    refuseReserved(message.portal)
-    refuseReserved(message.statement)
+    checkName(message.portal)
+    checkName(message.statement)
     const unsure = this.#c.unsure('statement', message.statement)
     const ready = unsure ? this.#c.settle().then(() => this.#gate.ready()) : this.#gate.ready()
     if (ready) return ready.then(() => this.#bind2(message, bytes))
@@ -87,6 +87,8 @@ export class ExtendedQuery {
     if (c.ended || c.skipping) return undefined
     if (!('statements' in analysis)) return this.#refuseExtended(statement.command, analysis)
     const [first = emptyStatement] = analysis.statements
+    if (!sameMeaning(statement.analysis.statements[0]?.effects ?? [], first.effects)) statement.outdated = true
+    if (statement.outdated) return this.#refuseExtended(statement.command, outdated)
     const command = bindCommand(statement.text, first.effects, c.status, message)
     const copied = checkMaskedCopy(first, c.guard.masks)
     if (copied) return this.#refuseExtended(command, copied)
@@ -109,9 +111,33 @@ export class ExtendedQuery {
     return undefined
   }
 
-  describe(kind: 'statement' | 'portal', name: string): undefined {
+  describe(kind: 'statement' | 'portal', name: string): Promise<void> | undefined {
+    checkName(name)
+    // The server resolves a statement's names again when it describes it; a portal's are settled.
+    const ready = kind === 'statement' ? this.#gate.ready() : undefined
+    if (ready) return ready.then(() => this.#describe2(kind, name))
+    return this.#describe2(kind, name)
+  }
+
+  #describe2(kind: 'statement' | 'portal', name: string): Promise<void> | undefined {
     const c = this.#c
-    refuseReserved(name)
+    if (c.ended || c.skipping) return undefined
+    const known = kind === 'statement' ? (c.statement(name) ?? this.#sqlPrepared(name)) : undefined
+    if (!known || known.generation === c.names.generation) return this.#describe3(kind, name)
+    const analysis = this.#gate.analyse(known.text)
+    const check = (value: Analysis | Refused): undefined => {
+      if (c.ended || c.skipping) return undefined
+      if (!('statements' in value) || !sameMeaning(known.analysis.statements[0]?.effects ?? [], value.statements[0]?.effects ?? [])) {
+        known.outdated = true
+        c.names.forgetPrepared(name)
+      }
+      return this.#describe3(kind, name)
+    }
+    return analysis instanceof Promise ? analysis.then(check) : check(analysis)
+  }
+
+  #describe3(kind: 'statement' | 'portal', name: string): undefined {
+    const c = this.#c
     const portal = kind === 'portal' ? c.portal(name) : undefined
     const statement = kind === 'statement' ? c.statement(name) : portal?.statement
     if (statement) statement.describing = true
@@ -122,7 +148,7 @@ export class ExtendedQuery {
   }
 
   execute(name: string, bytes: Buffer): Promise<void> | undefined {
-    refuseReserved(name)
+    checkName(name)
     if (this.#c.unsure('portal', name)) return this.#c.settle().then(() => this.#execute2(name, bytes))
     return this.#execute2(name, bytes)
   }
@@ -178,7 +204,7 @@ export class ExtendedQuery {
     const { analysis } = prepared
     const command = statementCommand(analysis.text, analysis.effects, this.#c.status)
     // No generation of ours: its names may mean something else by now, so that Bind analyses it again.
-    return { name, text: analysis.text, analysis: { statements: [analysis] }, command, generation: -1, fields: undefined, describing: false }
+    return { name, text: analysis.text, analysis: { statements: [analysis] }, command, generation: -1, fields: undefined, outdated: false, describing: false }
   }
 }
 
@@ -187,6 +213,14 @@ const severalCommands: Refused = {
   sqlstate: '42601',
   message: 'cannot insert multiple commands into a prepared statement',
   hint: 'Send one statement at a time.',
+}
+
+/** With the code that PostgreSQL itself uses here, at which drivers prepare again. */
+const outdated: Refused = {
+  rule: 'outdated-statement',
+  sqlstate: '0A000',
+  message: 'cached plan must not change result type (Sallyport: names in the prepared statement mean something else by now)',
+  hint: 'Prepare the statement again.',
 }
 
 function unknownStatement(name: string): Refused {

@@ -119,6 +119,27 @@ export class NamesTracker {
     return true
   }
 
+  /** A statement failed. What it prepared, declared or dropped it did not; what names mean is asked again when it might have. */
+  failed(analysis: StatementAnalysis): void {
+    if (analysis.changes.length === 0) return
+    this.#touchNames()
+    if (analysis.changes.some((change) => change.kind === 'catalog')) this.#touchCatalog()
+  }
+
+  /** The protocol made or closed a statement of this name: no PREPARE is behind it any more. */
+  forgetPrepared(name: string): void {
+    if (!this.#context.prepared.has(name)) return
+    this.#context = { ...this.#context, prepared: without(this.#context.prepared, name) }
+    this.#generation += 1
+  }
+
+  /** The protocol made or closed a portal of this name: no DECLARE is behind it any more. */
+  forgetCursor(name: string): void {
+    if (!this.#context.cursors.has(name)) return
+    this.#context = { ...this.#context, cursors: without(this.#context.cursors, name) }
+    this.#generation += 1
+  }
+
   /** A statement ran to its end. Returns the names of statements that it deallocated ('all' for every one). */
   completed(analysis: StatementAnalysis): string | undefined {
     let deallocated: string | undefined
@@ -133,6 +154,8 @@ export class NamesTracker {
           this.#touchCatalog()
           break
         case 'prepare':
+          // What was parsed under this name is gone, or the server would have refused.
+          deallocated = change.name
           this.#context = { ...this.#context, prepared: new Map(this.#context.prepared).set(change.name, change.statement) }
           this.#generation += 1
           break
@@ -150,7 +173,8 @@ export class NamesTracker {
           this.#generation += 1
           break
         case 'transaction':
-          if (change.verb === 'rollback_to') this.#undo()
+          // In an extended batch the transaction's end is not followed by a ReadyForQuery of its own.
+          if (change.verb === 'rollback_to' || change.verb === 'rollback' || change.verb === 'commit') this.#undo()
           break
       }
     }
@@ -164,6 +188,7 @@ export class NamesTracker {
 
   /** The transaction is over: what it had set may be undone, what it had created is now everybody's. */
   transactionEnded(): void {
+    if (this.#context.cursors.size > 0) this.#context = { ...this.#context, cursors: heldOf(this.#context.cursors) }
     if (this.#catalogTouched) this.#store.invalidate(this.#key)
     this.#undo()
     if (!this.#namesTouched && !this.#catalogTouched) return
@@ -196,6 +221,11 @@ export class NamesTracker {
     this.#loadedAt = shared.loadedAt
     this.#generation += 1
   }
+}
+
+/** Cursors that outlive their transaction (WITH HOLD). */
+function heldOf(cursors: NameContext['cursors']): NameContext['cursors'] {
+  return new Map([...cursors].filter(([, cursor]) => cursor.hold === true))
 }
 
 function without<T>(map: ReadonlyMap<string, T>, name: string): Map<string, T> {

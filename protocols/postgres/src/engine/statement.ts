@@ -13,6 +13,8 @@ export interface Statement {
   readonly generation: number
   /** From a ParameterDescription or RowDescription of the target; undefined until described. */
   fields: readonly FieldDescription[] | 'none' | undefined
+  /** Its names were seen to mean something else; which of the meanings the target has, can't be told. */
+  outdated: boolean
   /** A Describe of it is on its way. */
   describing: boolean
 }

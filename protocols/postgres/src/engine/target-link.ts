@@ -114,10 +114,17 @@ export const hiddenName = 'sallyport.hidden'
 const poisonName = 'sallyport.denied'
 const poison = 'sallyport denied this statement'
 
-/** @throws {ProtocolError} when a client uses a name of ours */
-export function refuseReserved(name: string): void {
+/**
+ * The server cuts names of statements and portals to 63 bytes (NAMEDATALEN - 1): two that we tell apart would be one to it,
+ * and what runs under a name would not be what was decided.
+ * @throws {ProtocolError} when a client uses a name of ours, or one that the server would cut
+ */
+export function checkName(name: string): void {
   if (name.startsWith('sallyport.')) throw new ProtocolError('names that start with "sallyport." are reserved')
+  if (name.length > maxNameBytes / 3 && Buffer.byteLength(name) > maxNameBytes) throw new ProtocolError(`names of statements and portals are at most ${maxNameBytes} bytes long`)
 }
+
+const maxNameBytes = 63
 
 function cstring(text: string): Buffer {
   return text === '' ? nul : Buffer.from(`${text}\0`, 'utf8')

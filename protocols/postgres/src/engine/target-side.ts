@@ -1,3 +1,4 @@
+import type { StatementAnalysis } from '../analyse/index.js'
 import {
   backend,
   decodeCommandTag,
@@ -15,12 +16,14 @@ import {
   ProtocolError,
   rowsOfTag,
 } from '../codec/index.js'
-import { txIdle, type Conversation } from './conversation.js'
+import { txFailed, txIdle, txOpen, type Conversation } from './conversation.js'
 import type { Expected, Run } from './expected.js'
 import { CopyOut } from './copy-out.js'
+import { hiddenAnswers, hiddenCell } from './hidden.js'
 import { buildCopyMask } from './masking/copy-mask.js'
 import { maskNotice, maskText } from './masking/notice-mask.js'
 import { RowMaskCache } from './masking/row-mask.js'
+import { emptyStatement } from './runs.js'
 
 type Query = Extract<Expected, { kind: 'query' }>
 
@@ -87,7 +90,7 @@ export class TargetSide {
     const c = this.#c
     switch (type) {
       case backend.noticeResponse:
-        this.#emit(encodeNotice(backend.noticeResponse, maskNotice(decodeNotice(buffer, start, end), this.#running()?.analysis, c.guard.masks)))
+        this.#emit(encodeNotice(backend.noticeResponse, maskNotice(decodeNotice(buffer, start, end), this.#spokenOf(), c.guard.masks)))
         return undefined
       case backend.notificationResponse: {
         const { pid, channel, payload } = decodeNotification(buffer, start, end)
@@ -120,18 +123,23 @@ export class TargetSide {
       case 'parse':
         need(type, backend.parseComplete)
         this.#c.statements.set(head.statement.name, head.statement)
+        this.#c.names.forgetPrepared(head.statement.name)
         break
       case 'bind': {
         need(type, backend.bindComplete)
         const replaced = this.#c.portals.get(head.portal.name)
         if (replaced) this.#close(replaced.run)
         this.#c.portals.set(head.portal.name, head.portal)
+        this.#c.names.forgetCursor(head.portal.name)
         break
       }
       case 'close':
         need(type, backend.closeComplete)
-        if (head.of === 'statement') this.#c.statements.delete(head.name)
-        else {
+        if (head.of === 'statement') {
+          this.#c.statements.delete(head.name)
+          this.#c.names.forgetPrepared(head.name)
+        } else {
+          this.#c.names.forgetCursor(head.name)
           const portal = this.#c.portals.get(head.name)
           if (portal) this.#close(portal.run)
           this.#c.portals.delete(head.name)
@@ -222,6 +230,8 @@ export class TargetSide {
   }
 
   #completed(run: Run): void {
+    // A failed transaction is over (or back at its savepoint) before ReadyForQuery says so: names can be asked for again.
+    if (this.#c.status === txFailed && run.analysis.changes.some((change) => change.kind === 'transaction')) this.#c.status = txOpen
     const deallocated = this.#c.names.completed(run.analysis)
     if (deallocated === 'all') this.#c.statements.clear()
     else if (deallocated !== undefined) this.#c.statements.delete(deallocated)
@@ -351,7 +361,7 @@ export class TargetSide {
     this.#answerCopy()
     c.copyIn = undefined
     const run = this.#running()
-    const shown = maskNotice(fields, run?.analysis, c.guard.masks)
+    const shown = maskNotice(fields, this.#spokenOf(), c.guard.masks)
     if (head?.kind === 'poison') this.#emit(head.error)
     else if (head?.kind === 'hidden') {
       head.query.reject(new Error('the target refused a catalog query'))
@@ -367,7 +377,7 @@ export class TargetSide {
     } else this.#emit(encodeNotice(backend.errorResponse, shown))
     if (run) {
       c.finish(run, fields.get('C') === '57014' ? 'cancelled' : 'error', undefined, shown)
-      if (run.analysis.changes.length > 0) this.#completed(run)
+      c.names.failed(run.analysis)
     }
     switch (head?.kind) {
       case undefined:
@@ -433,6 +443,13 @@ export class TargetSide {
     return head?.kind === 'bind' ? head.portal.run : runOf(head)
   }
 
+  /** What a message of the target may be about; undefined when it can't be told. Parse and Describe run nothing. */
+  #spokenOf(): StatementAnalysis | undefined {
+    const head = this.#c.expected.head
+    if (head?.kind === 'parse' || head?.kind === 'describe' || head?.kind === 'close') return emptyStatement
+    return this.#running()?.analysis
+  }
+
   #answerCopy(): void {
     const wake = this.#c.copyAnswered
     this.#c.copyAnswered = undefined
@@ -465,14 +482,6 @@ export class TargetSide {
   }
 }
 
-const hiddenAnswers = {
-  parse: backend.parseComplete,
-  bind: backend.bindComplete,
-  execute: backend.commandComplete,
-  close: backend.closeComplete,
-  sync: backend.readyForQuery,
-} as const
-
 /** The command whose results come now. */
 function runOf(head: Expected | undefined): Run | undefined {
   if (head?.kind === 'query') return head.runs[head.current]
@@ -485,9 +494,4 @@ function need(type: number, wanted: number): void {
 
 function unexpected(type: number): ProtocolError {
   return new ProtocolError(`the target sent an unexpected message '${String.fromCharCode(type)}'`)
-}
-
-function hiddenCell(buffer: Buffer, start: number): string {
-  const length = buffer.readInt32BE(start + 7)
-  return length < 0 ? '' : buffer.toString('utf8', start + 11, start + 11 + length)
 }

@@ -2,7 +2,7 @@ import type { CompiledMasks, MaskMethod } from '@sallyport/policy'
 import { canonical, quoteIdent, type Relation, type StatementAnalysis } from '../../analyse/index.js'
 import { backend, ProtocolError, type FieldDescription } from '../../codec/index.js'
 import { replaceValue } from './replacement.js'
-import { detectable, encodeValue, valueText } from './value-types.js'
+import { binaryNumber, detectable, encodeValue, valueText } from './value-types.js'
 
 type ColumnPlan =
   | { readonly kind: 'replace'; readonly method: MaskMethod; readonly typeOid: number; readonly format: number }
@@ -23,7 +23,7 @@ export class RowMask {
   constructor(columns: readonly ColumnPlan[], masks: CompiledMasks) {
     this.#columns = columns
     this.#masks = masks
-    this.#replaces = columns.some((plan) => plan?.kind === 'replace')
+    this.#replaces = columns.some((plan) => plan?.kind === 'replace' || (plan?.kind === 'detect' && binaryNumber(plan.typeOid, plan.format)))
   }
 
   /** Whether any of the rows in `buffer[from, to)` could need rewriting: one look for many rows when only contents matter. */
@@ -79,7 +79,7 @@ export class RowMask {
   /** The value itself when nothing is to be masked. */
   #value(plan: NonNullable<ColumnPlan>, value: Buffer): Buffer | null {
     if (plan.kind === 'replace') return replaceValue(this.#masks, plan.method, value, plan.typeOid, plan.format)
-    if (!this.#masks.mayDetect(value)) return value
+    if (!binaryNumber(plan.typeOid, plan.format) && !this.#masks.mayDetect(value)) return value
     const text = valueText(value, plan.typeOid, plan.format)
     if (text === undefined) {
       // A binary form that isn't taken apart (arrays, composites): when it holds something, it is left out as a whole.

@@ -33,8 +33,30 @@ export function valueText(bytes: Buffer, typeOid: number, format: number): strin
   if (typeOid === 20 && bytes.length === 8) return String(bytes.readBigInt64BE())
   if (typeOid === 23 && bytes.length === 4) return String(bytes.readInt32BE())
   if (typeOid === 21 && bytes.length === 2) return String(bytes.readInt16BE())
+  if (typeOid === 1700) return numericText(bytes)
   return undefined
 }
+
+/** Whether the binary form is a number that a detector can only read as text: a card number kept as int8 or numeric. */
+export function binaryNumber(typeOid: number, format: number): boolean {
+  return format === 1 && (typeOid === 20 || typeOid === 1700)
+}
+
+/** The digits before the point of a binary numeric (numeric_send: digits of base 10000, the first worth 10000^weight). */
+function numericText(bytes: Buffer): string | undefined {
+  if (bytes.length < 8) return undefined
+  const count = bytes.readInt16BE(0)
+  const weight = bytes.readInt16BE(2)
+  if (count < 0 || bytes.length < 8 + count * 2) return undefined
+  let text = ''
+  for (let index = 0; index <= weight && index < maxNumericGroups; index += 1) {
+    text += index < count ? String(bytes.readInt16BE(8 + index * 2)).padStart(4, '0') : '0000'
+  }
+  return text.replace(/^0+/, '')
+}
+
+/** Longer numbers hold nothing that a detector looks for. */
+const maxNumericGroups = 16
 
 /** Text back into the column's format; null when the type can't carry it: the value then becomes NULL. */
 export function encodeValue(text: string, typeOid: number, format: number): Buffer | null {
