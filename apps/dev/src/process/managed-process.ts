@@ -27,6 +27,8 @@ export class ManagedProcess {
   /** Ports that it bound when first started; a restart binds the same. */
   #fixed: Readonly<Record<string, string>> = {}
   #expected = false
+  /** Settles when the last line of the running child is in its log file. */
+  #logged: Promise<void> = Promise.resolve()
 
   constructor(plan: ProcessPlan, watchdog: Watchdog, onUnexpectedExit: (process: ManagedProcess, how: string) => void) {
     this.#plan = plan
@@ -81,6 +83,7 @@ export class ManagedProcess {
     const { pid } = child
     if (pid !== undefined) this.#watchdog.started(pid)
     const log = createWriteStream(logFile, { flags: 'a' })
+    this.#logged = new Promise((resolve) => log.once('close', () => resolve()))
     const last: string[] = []
     let ready: ((fields: ReadyFields) => void) | undefined
 
@@ -119,7 +122,10 @@ export class ManagedProcess {
     return this.#ready
   }
 
-  /** SIGTERM, then SIGKILL when it takes longer than `patienceMilliseconds`. */
+  /**
+   * SIGTERM, then SIGKILL when it takes longer than `patienceMilliseconds`. Its log is complete then, unless a child of
+   * its own lives on and holds the output open.
+   */
   async stop(patienceMilliseconds = 5000): Promise<void> {
     const child = this.#child
     this.#expected = true
@@ -129,6 +135,7 @@ export class ManagedProcess {
     const timer = setTimeout(() => child.kill('SIGKILL'), patienceMilliseconds)
     await gone
     clearTimeout(timer)
+    await Promise.race([this.#logged, new Promise((resolve) => setTimeout(resolve, 1000).unref())])
   }
 }
 
