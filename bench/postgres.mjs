@@ -11,6 +11,7 @@ import pg from 'pg'
 const root = path.resolve(import.meta.dirname, '..')
 const seconds = Number(process.env.BENCH_SECONDS ?? 4)
 const rounds = Number(process.env.BENCH_ROUNDS ?? 3)
+const warmSeconds = Number(process.env.BENCH_WARM_SECONDS ?? 12)
 const directory = mkdtempSync(path.join(tmpdir(), 'sallyport-bench-'))
 const children = []
 
@@ -33,7 +34,17 @@ async function main() {
   for (const [name, part] of Object.entries(parts)) if (wanted.length === 0 || wanted.includes(name)) await part()
 }
 
+/**
+ * Node runs new code slowly until its compilers have seen it for some seconds, while a gateway and an agent run for
+ * weeks: both relay and Sallyport are warmed up before anything is measured.
+ */
+async function warmUp(paths) {
+  title('warming up')
+  for (const mode of ['simple', 'prepared']) for (const { name, env } of paths) if (name === 'relay' || name === 'sallyport') pgbench(env, mode, 8, warmSeconds)
+}
+
 async function transactions(paths, stack) {
+  await warmUp(paths)
   title('pgbench -S: transactions per second (median), and as a ratio to the bare relay')
   for (const mode of ['simple', 'prepared']) {
     for (const clients of [1, 8]) {
@@ -125,8 +136,8 @@ async function interleaved(paths, measure) {
   return new Map([...values].map(([name, list]) => [name, list.toSorted((a, b) => a - b)[Math.floor(list.length / 2)]]))
 }
 
-function pgbench(env, mode, clients) {
-  const out = run('pgbench', ['-n', '-S', '-M', mode, '-c', String(clients), '-j', '1', '-T', String(seconds), '-s', '1'], env)
+function pgbench(env, mode, clients, duration = seconds) {
+  const out = run('pgbench', ['-n', '-S', '-M', mode, '-c', String(clients), '-j', '1', '-T', String(duration), '-s', '1'], env)
   return Number(/tps = ([\d.]+)/.exec(out)?.[1])
 }
 
