@@ -55,6 +55,7 @@ const rule = z.object({
   on: z.array(z.string()),
   matching: z.string().optional(),
   when: z.record(z.string(), z.union([z.string(), z.number(), z.boolean()])).optional(),
+  argv: z.array(z.string()).optional(),
   approvers: z.object({ groups: z.array(z.string()), quorum: z.number().int().min(1) }).optional(),
   timeout_seconds: z.number().int().positive().optional(),
   reason: z.string().optional(),

@@ -1,9 +1,11 @@
 export * from './effect.js'
 export * from './rule.js'
 export { ActionIndex, type ActionReach } from './action-tree.js'
+export { ArgvPattern, argvOf } from './argv.js'
 export { Glob, matchPathGlob } from './glob.js'
 export { defaultLimits, documentLimits } from './limits.js'
 export {
+  formatPath,
   formatResource,
   matchResource,
   PatternError,

@@ -182,3 +182,14 @@ function splitName(text: string, separator: string, strict: boolean): ResourceNa
   segments.push({ text: current, quoted })
   return { kind: start === 0 ? '' : text.slice(0, start - 1), segments }
 }
+
+/**
+ * Canonical form of a path or a program's name: as it is, but segments that could be misread are quoted.
+ * `/srv/a b`, `systemctl`, `/srv/"a""b"`.
+ */
+export function formatPath(path: string): string {
+  return path
+    .split('/')
+    .map((segment, index) => (segment.includes('"') || (index === 0 && /\s/.test(segment)) ? `"${segment.replaceAll('"', '""')}"` : segment))
+    .join('/')
+}

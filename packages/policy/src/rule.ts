@@ -13,6 +13,8 @@ export interface Rule {
   readonly matching?: string
   /** Facts that must hold on the effect's details, e.g. `{ missing_where: true }`. */
   readonly when?: { readonly [fact: string]: string | number | boolean }
+  /** Patterns over the words of a command that the effect runs, see ArgvPattern: at least one must match. */
+  readonly argv?: readonly string[]
   /** For hold. */
   readonly approvers?: Approvers
   /** For hold: how long the command waits for people. Seconds. */

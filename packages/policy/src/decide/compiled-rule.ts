@@ -1,8 +1,10 @@
 import { RE2JS } from 're2js'
 import type { ActionIndex, ActionReach } from '../action-tree.js'
+import { ArgvPattern, argvOf } from '../argv.js'
+import type { Effect } from '../effect.js'
 import { PatternError, ResourcePattern, type ResourceReach } from '../resource.js'
 import type { HoldRequirement, Rule, Verdict } from '../rule.js'
-import type { Facts } from './conditions.js'
+import { factsHold, type Facts } from './conditions.js'
 
 /** A rule that can't be enforced as it stands: the session must not start with it. */
 export class RuleError extends Error {
@@ -16,7 +18,8 @@ export class CompiledRule {
   readonly verdict: Verdict
   readonly requirement: HoldRequirement | undefined
   readonly conditional: boolean
-  readonly facts: Facts | undefined
+  readonly #facts: Facts | undefined
+  readonly #argv: readonly ArgvPattern[] | undefined
   readonly #actions: readonly string[]
   readonly #patterns: readonly ResourcePattern[]
   readonly #matching: RE2JS | undefined
@@ -39,12 +42,13 @@ export class CompiledRule {
     this.#actions = rule.actions
     try {
       this.#patterns = rule.on.map((pattern) => new ResourcePattern(pattern))
+      this.#argv = rule.argv?.map((pattern) => new ArgvPattern(pattern))
     } catch (error) {
       throw error instanceof PatternError ? new RuleError(`rule ${this.id}: ${error.message}`) : error
     }
     this.#matching = rule.matching === undefined ? undefined : compileMatching(rule.matching, this.id)
-    this.facts = rule.when
-    this.conditional = this.#matching !== undefined || this.facts !== undefined
+    this.#facts = rule.when
+    this.conditional = this.#matching !== undefined || this.#facts !== undefined || this.#argv !== undefined
     this.requirement =
       rule.verdict === 'hold' ? { rule: this.id, groups: rule.approvers?.groups ?? [], quorum: rule.approvers?.quorum ?? 1 } : undefined
   }
@@ -73,6 +77,18 @@ export class CompiledRule {
       best ??= reach
     }
     return best
+  }
+
+  /**
+   * Whether the effect has what `when` and `argv` ask for. In doubt (an entry of a list, a word that isn't known) a
+   * restriction holds and a permission doesn't.
+   */
+  conditionsHold(details: Effect['details'], permission: boolean): boolean {
+    if (this.#facts !== undefined && !factsHold(this.#facts, details, permission)) return false
+    if (this.#argv === undefined) return true
+    const words = argvOf(details)
+    if (words === undefined) return !permission
+    return this.#argv.some((pattern) => pattern.matches(words.argv, words.unknown, permission))
   }
 
   matchesText(text: string): boolean {

@@ -69,8 +69,9 @@ function whoApproves(rules: readonly CompiledRule[]): string {
 }
 
 function conditionText(rule: CompiledRule): string {
-  const facts = Object.entries(rule.facts ?? {}).map(([fact, value]) => `${fact} is ${String(value)}`)
+  const facts = Object.entries(rule.rule.when ?? {}).map(([fact, value]) => `${fact} is ${String(value)}`)
   const parts = facts.length > 0 ? [`when ${facts.join(' and ')}`] : []
+  if (rule.rule.argv !== undefined) parts.push(`for commands like ${listed(rule.rule.argv)}`)
   if (rule.rule.matching !== undefined) parts.push(`for commands that match ${JSON.stringify(rule.rule.matching)}`)
   return parts.join(' and ')
 }

@@ -1,7 +1,6 @@
 import type { Effect } from '../effect.js'
 import type { Verdict } from '../rule.js'
 import type { CompiledRule } from './compiled-rule.js'
-import { factsHold } from './conditions.js'
 
 /** How one effect came out. */
 export interface Outcome {
@@ -39,8 +38,8 @@ export function resolve(effect: Effect, candidates: readonly Candidate[], text: 
       continue
     }
     // As a restriction the rule fires on any entry of a list fact, as a permission only if all of them fit.
-    const restricts = rule.facts === undefined || factsHold(rule.facts, effect.details, false)
-    const allowsIt = permits && (rule.facts === undefined || factsHold(rule.facts, effect.details, true))
+    const restricts = !rule.conditional || rule.conditionsHold(effect.details, false)
+    const allowsIt = permits && (!rule.conditional || rule.conditionsHold(effect.details, true))
     if (rule.verdict === 'deny') {
       if (restricts) deny ??= rule
     } else if (rule.verdict === 'hold') {

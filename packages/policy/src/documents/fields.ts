@@ -1,5 +1,6 @@
 import { RE2JS } from 're2js'
 import { z } from 'zod'
+import { ArgvPattern } from '../argv.js'
 import { documentLimits } from '../limits.js'
 import { PatternError, ResourcePattern } from '../resource.js'
 import { nearest } from '../suggest.js'
@@ -87,23 +88,34 @@ export const patternField = z
   .string()
   .max(documentLimits.pattern_characters)
   .superRefine((text, context) => {
-    const problem = patternProblem(text)
+    const problem = patternProblem(() => new ResourcePattern(text))
     if (problem !== undefined) refuse(context, problem)
   })
   .meta({ title: 'resource pattern' })
 
-function patternProblem(text: string): string | undefined {
+function patternProblem(compile: () => unknown): string | undefined {
   try {
-    return new ResourcePattern(text) ? undefined : undefined
+    compile()
+    return undefined
   } catch (error) {
     return error instanceof PatternError ? error.message : 'is not a pattern'
   }
 }
 
+/** Words of a command, checked to compile. */
+export const argvField = z
+  .string()
+  .max(documentLimits.pattern_characters)
+  .superRefine((text, context) => {
+    const problem = patternProblem(() => new ArgvPattern(text))
+    if (problem !== undefined) refuse(context, problem)
+  })
+  .meta({ title: 'argv pattern' })
+
 /** `schema.table.column`, each segment a glob. Fewer segments would silently mask nothing, so they are an error. */
 export const columnPatternField = patternField
   .superRefine((text, context) => {
-    if (text === '*' || patternProblem(text) !== undefined) return
+    if (text === '*' || patternProblem(() => new ResourcePattern(text)) !== undefined) return
     if (new ResourcePattern(text).length < 3)
       refuse(context, `"${text}" must name schema, table and column, such as "public.customers.email"`)
   })

@@ -5,6 +5,7 @@ import { documentLimits } from '../limits.js'
 import type { Mask, Rule } from '../rule.js'
 import type { DocumentContext } from './context.js'
 import {
+  argvField,
   columnPatternField,
   durationField,
   exactlyOne,
@@ -162,6 +163,12 @@ function ruleSchema(action: z.ZodType<string>) {
           description: 'Facts that the effect must have, e.g. `missing_where: true`. An absent fact counts as false.',
           title: 'map of fact → value',
         }),
+      argv: oneOrMany(argvField, 'argv pattern')
+        .optional()
+        .meta({
+          description: 'For commands that run programs: patterns over their words, one word in each place. `*` within a word (not `/`), `**` with `/`, a last `...` for any further words.',
+          title: 'argv pattern or list',
+        }),
       approvers: approvers.optional().meta({ description: 'Who may approve. Needed with hold, and only there.' }),
       timeout: durationField(1, documentLimits.hold_timeout_max_seconds)
         .optional()
@@ -174,12 +181,13 @@ function ruleSchema(action: z.ZodType<string>) {
       if (!rule.hold && rule.approvers) refuse(context, 'only a hold has approvers', { path: ['approvers'] })
       if (!rule.hold && rule.timeout !== undefined) refuse(context, 'only a hold has a timeout', { path: ['timeout'] })
     })
-    .transform(({ allow, deny, hold, on, matching, when, approvers: who, timeout, reason }): PolicyRule => ({
+    .transform(({ allow, deny, hold, on, matching, when, argv, approvers: who, timeout, reason }): PolicyRule => ({
       verdict: deny ? 'deny' : hold ? 'hold' : 'allow',
       actions: deny ?? hold ?? allow ?? [],
       on: on ?? [],
       ...(matching === undefined ? {} : { matching }),
       ...(when === undefined ? {} : { when }),
+      ...(argv === undefined ? {} : { argv }),
       ...(who === undefined ? {} : { approvers: who }),
       ...(timeout === undefined ? {} : { timeout_seconds: timeout }),
       ...(reason === undefined ? {} : { reason }),
