@@ -34,7 +34,11 @@ export class Agent {
   static async start(config: AgentConfig, log: Logger): Promise<Agent> {
     let identity = await identityOf(config, log)
     const engines = await loadEngines()
-    const spool = new Spool({ directory: path.join(config.dataDir, 'spool'), maxBytes: config.spoolMaxBytes })
+    const spool = new Spool({
+      directory: path.join(config.dataDir, 'spool'),
+      maxBytes: config.spoolMaxBytes,
+      onFailure: (error) => log.error({ error_code: error.code, error_message: error.message }, 'the audit spool refuses: nothing runs until the cause is mended and this agent is started again'),
+    })
     closeUnfinished(spool)
     spool.append({ kind: 'agent.start', version })
     const instanceId = randomUUID()
@@ -112,7 +116,8 @@ export class Agent {
   async stop(): Promise<void> {
     for (const gateway of this.gateways) gateway.draining()
     await this.sessions.drain(this.config.drainMilliseconds)
-    this.spool.append({ kind: 'agent.stop', version })
+    // A spool that refuses must not keep the process from ending in order.
+    if (!this.spool.failure) this.spool.append({ kind: 'agent.stop', version })
     await this.uploader.flush(3000)
     this.uploader.stop()
     for (const timer of this.timers) clearInterval(timer)
@@ -148,6 +153,7 @@ function startOps(config: AgentConfig, sessions: SessionManager, spool: Spool, g
   metrics.gauge('sessions', 'Live sessions', [], () => sessions.size)
   metrics.gauge('spool_bytes', 'Bytes of events on disk that the control plane has not acknowledged', [], () => spool.bytes)
   metrics.gauge('spool_records_behind', 'Events that the control plane has not acknowledged', [], () => spool.lastSeq - spool.acked)
+  metrics.gauge('spool_failed', '1 when the spool can not be written any more: every command is denied until a restart', [], () => (spool.failure ? 1 : 0))
   metrics.gauge('gateways_connected', 'Gateways that this agent is connected to', [], () => gateways.filter((gateway) => gateway.connected).length)
   return startOpsServer({
     host: config.ops.host,
@@ -155,7 +161,8 @@ function startOps(config: AgentConfig, sessions: SessionManager, spool: Spool, g
     registry: metrics.registry,
     ready: () => {
       const connected = gateways.filter((gateway) => gateway.connected).length
-      return { ok: connected > 0, checks: { gateways_connected: connected, gateways_configured: gateways.length, spool_bytes: spool.bytes } }
+      const { failure } = spool
+      return { ok: connected > 0 && !failure, checks: { gateways_connected: connected, gateways_configured: gateways.length, spool_bytes: spool.bytes, spool: failure?.code ?? 'ok' } }
     },
   })
 }

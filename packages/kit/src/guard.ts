@@ -24,6 +24,11 @@ export interface Guard {
   finish(permit: Permit, result: CommandResult): Promise<void> | undefined
   /** Whether what was permitted earlier is still permitted now (grants may change under a live session). */
   recheck(command: Command): Decision
+  /**
+   * For a permit that is used later than it was given (a portal, executed or gone on with): what the policy of now says against it, on
+   * record; undefined when it still stands.
+   */
+  stands(permit: Permit): Denial | undefined
   /** Bumped with every grant update. */
   readonly grantVersion: number
   /** The masks of the current grant. */

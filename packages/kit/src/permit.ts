@@ -18,13 +18,15 @@ export class Permit {
     readonly grantVersion: number,
     /** Monotonic start, nanoseconds. */
     readonly startedAt: bigint,
+    /** The requirements that an approval met, where one was needed. */
+    readonly approved: string | undefined,
   ) {
     if (token !== mint) throw new TypeError('a Permit is minted by the guard')
   }
 
   /** For the guard's module alone (not exported from the package). */
-  static [mint](ordinal: number, command: Command, grantVersion: number, startedAt: bigint): Permit {
-    return new Permit(mint, ordinal, command, grantVersion, startedAt)
+  static [mint](ordinal: number, command: Command, grantVersion: number, startedAt: bigint, approved: string | undefined): Permit {
+    return new Permit(mint, ordinal, command, grantVersion, startedAt, approved)
   }
 
   /** Uses the permit up. Throws when it was used before: a command runs at most once. */
@@ -35,8 +37,8 @@ export class Permit {
 }
 
 /** Package-internal: the one mint. */
-export function mintPermit(ordinal: number, command: Command, grantVersion: number, startedAt: bigint): Permit {
-  return Permit[mint](ordinal, command, grantVersion, startedAt)
+export function mintPermit(ordinal: number, command: Command, grantVersion: number, startedAt: bigint, approved?: string): Permit {
+  return Permit[mint](ordinal, command, grantVersion, startedAt, approved)
 }
 
 /** Proof that a command is not denied: the target may parse and describe it, but nothing of it may run. */

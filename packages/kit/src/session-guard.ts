@@ -88,6 +88,17 @@ export class SessionGuard implements Guard {
     return this.#rules.decide(command.effects, command.text)
   }
 
+  stands(permit: Permit): Denial | undefined {
+    if (this.#signal.aborted) return sessionOver
+    if (permit.grantVersion === this.#grant.version) return undefined
+    const decision = this.recheck(permit.command)
+    if (decision.verdict === 'allow') return undefined
+    if (decision.verdict === 'deny') return this.refuse(permit.command, { rule: decision.rule, message: decision.reason, hint: decision.hint })
+    // What was allowed, or approved by others, may have to be approved by now.
+    if (permit.approved !== undefined && permit.approved === requirementsOf(decision)) return undefined
+    return this.refuse(permit.command, { rule: decision.rule, message: 'the policy has changed: the command needs an approval now', hint: 'Run the command again to ask for it.' })
+  }
+
   submit(command: Command, options: SubmitOptions = {}): Permit | Denial | Promise<Permit | Denial> {
     if (this.#signal.aborted) return sessionOver
     const decision = this.recheck(command)
@@ -235,7 +246,7 @@ export class SessionGuard implements Guard {
       return denied(again)
     }
     // Nor may an approval by the people asked then stand for those that the policy asks now.
-    if (again.verdict === 'hold' && JSON.stringify(again.hold?.requirements) !== JSON.stringify(decision.hold?.requirements)) {
+    if (again.verdict === 'hold' && requirementsOf(again) !== requirementsOf(decision)) {
       const message = 'the policy changed while the command waited: other people must approve it now'
       this.#released(ordinal, decided.approval, 'refused', decided.reviewers, message)
       return { kind: 'denial', cause: 'refused', rule: again.rule, message, hint: 'Run the command again to ask for a new approval.' }
@@ -252,7 +263,7 @@ export class SessionGuard implements Guard {
     if (this.#signal.aborted) return sessionOver
     const last = this.recheck(command)
     if (last.verdict === 'deny') return denied(last)
-    return mintPermit(ordinal, command, this.#grant.version, process.hrtime.bigint())
+    return mintPermit(ordinal, command, this.#grant.version, process.hrtime.bigint(), requirementsOf(decision))
   }
 
   #released(ordinal: number, approval: string | undefined, verdict: CommandReleasedEvent['verdict'], reviewers: readonly string[], reason: string): Receipt | undefined {
@@ -297,6 +308,11 @@ const sessionOver: Denial = {
   rule: 'session-over',
   message: 'the session has ended',
   hint: 'Connect again.',
+}
+
+/** Who has to approve, in a form that can be compared. */
+function requirementsOf(decision: Decision): string {
+  return JSON.stringify(decision.hold?.requirements)
 }
 
 function denied(decision: Decision): Denial {

@@ -14,6 +14,8 @@ export interface SpoolOptions {
   readonly syncMilliseconds?: number
   /** Wall clock in milliseconds, with fractions. */
   readonly now?: () => number
+  /** Called once, when the spool begins to refuse everything: the disk failed, or its numbers can't be trusted. */
+  readonly onFailure?: (error: SpoolError) => void
 }
 
 /** The spool refuses: what was to be recorded must not happen. */
@@ -45,6 +47,7 @@ export class Spool {
   readonly #segmentBytes: number
   readonly #syncMilliseconds: number
   readonly #now: () => number
+  readonly #onFailure: ((error: SpoolError) => void) | undefined
   readonly #segments: Segment[]
   readonly #unfinished: readonly Unfinished[]
   #fd: number
@@ -68,6 +71,7 @@ export class Spool {
     this.#segmentBytes = options.segmentBytes ?? defaults.segmentBytes
     this.#syncMilliseconds = options.syncMilliseconds ?? defaults.syncMilliseconds
     this.#now = options.now ?? (() => performance.timeOrigin + performance.now())
+    this.#onFailure = options.onFailure
     fs.mkdirSync(this.#directory, { recursive: true, mode: 0o700 })
     const recovered = recover(this.#directory)
     this.#segments = recovered.segments
@@ -92,6 +96,11 @@ export class Spool {
   /** Highest record that was appended. */
   get lastSeq(): number {
     return this.#nextSeq - 1
+  }
+
+  /** Why it refuses everything from now on; undefined while it takes records. Only a new start on a sound disk mends it. */
+  get failure(): SpoolError | undefined {
+    return this.#failure
   }
 
   /** Bytes on disk that wait for an acknowledgement. */
@@ -279,7 +288,9 @@ export class Spool {
   }
 
   #fail(error: SpoolError): SpoolError {
+    const first = this.#failure === undefined
     this.#failure ??= error
+    if (first && error.code !== 'closed') this.#onFailure?.(error)
     for (const waiter of this.#waiters) waiter.reject(error)
     this.#waiters = []
     this.#wake?.()
@@ -300,8 +311,12 @@ export class Spool {
     clearTimeout(this.#ackedTimer)
     this.#ackedTimer = undefined
     const file = path.join(this.#directory, 'acked')
-    fs.writeFileSync(`${file}.new`, String(this.#acked), { mode: 0o600 })
-    fs.renameSync(`${file}.new`, file)
+    try {
+      fs.writeFileSync(`${file}.new`, String(this.#acked), { mode: 0o600 })
+      fs.renameSync(`${file}.new`, file)
+    } catch {
+      // A full disk must not end the process from a timer: the next append meets it, and is refused.
+    }
   }
 }
 

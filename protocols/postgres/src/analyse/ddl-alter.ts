@@ -4,6 +4,7 @@ import { existingRelation, functionName, kindWord, namedObject, objectName, rang
 import type { ResolvedRelation } from './names.js'
 import { provisional } from './overlay.js'
 import { quoteIdent } from './quote.js'
+import { relationItem, touchRows } from './relations.js'
 import { add, catalogChanged, runExpressions, type Statement } from './statement.js'
 import type { Relation } from './types.js'
 import { writeEffect } from './writes.js'
@@ -28,6 +29,14 @@ function snake(text: string): string {
   return text.replace(/([a-z0-9])([A-Z])/g, '$1_$2').toLowerCase()
 }
 
+/** Subcommands whose expression fills a column. */
+const filling = /^AT_(AddColumn|SetExpression|AlterColumnType)$/
+
+/** A table that leaves its parent leaves the parent's masks, too: the same as storing its rows elsewhere. */
+function freed(statement: Statement, child: ResolvedRelation): void {
+  for (const { name, value } of relationItem(statement.walk, child, {}).columns) statement.walk.stores.push({ value: value.sources, into: `${child.resource}.${quoteIdent(name)}` })
+}
+
 /** Subcommands that take away or give protection rather than change the table's shape. */
 const ownership = /^AT_(ChangeOwner|.*RowSecurity)$/
 
@@ -43,12 +52,20 @@ export function alterTable(statement: Statement, stmt: Body<'AlterTableStmt'>): 
   const composite = stmt.objtype === 'OBJECT_TYPE'
   const object: NamedObject = { resource: composite ? `type ${table.resource}` : table.resource, relation: table, family: 'ddl' }
   act(statement, object, 'alter', { subcommands, ...(columns.length > 0 ? { columns } : {}) })
+  touchRows(walk, table)
   for (const cmd of commands) {
-    // USING, defaults of new columns and checks are computed for the rows there are.
-    runExpressions(statement, cmd.def)
+    // USING, defaults of new columns, generated columns and checks are computed for the rows there are.
+    const { sources } = runExpressions(statement, cmd.def, table)
+    const column = as(cmd.def, 'ColumnDef')?.colname ?? cmd.name
+    if (sources.length > 0 && column !== undefined && filling.test(cmd.subtype ?? '')) walk.stores.push({ value: sources, into: `${table.resource}.${quoteIdent(column)}` })
     if (cmd.subtype !== undefined && ownership.test(cmd.subtype)) add(statement, 'sql.grant', object.resource, { subcommand: snake(cmd.subtype.slice(3)) })
     const other = as(cmd.def, 'PartitionCmd')?.name ?? as(cmd.def, 'RangeVar')
-    if (other?.relname !== undefined) act(statement, relationObject(statement, other), 'alter', { subcommands: [snake((cmd.subtype ?? '').slice(3))] })
+    if (other?.relname === undefined) continue
+    const partner = existingRelation(walk, rangeName(other))
+    act(statement, { resource: partner.resource, relation: partner, family: 'ddl' }, 'alter', { subcommands: [snake((cmd.subtype ?? '').slice(3))] })
+    touchRows(walk, partner)
+    if (cmd.subtype === 'AT_DropInherit') freed(statement, table)
+    if (cmd.subtype === 'AT_DetachPartition') freed(statement, partner)
   }
   catalogChanged(statement, simulate(statement, table, commands))
 }
@@ -91,6 +108,8 @@ export function rename(statement: Statement, stmt: Body<'RenameStmt'>): void {
     // Roles, databases, schemas, tablespaces carry their name in subname.
     const object = namedObject(statement.walk, stmt.renameType, { String: { sval: stmt.subname ?? '' } })
     act(statement, object, 'rename', { to: details.to })
+    // All that stands in it is read under another name from then on.
+    if (stmt.renameType === 'OBJECT_SCHEMA') statement.walk.stores.push({ value: [statement.walk.assumedColumn(`${quoteIdent(stmt.subname ?? '')}.*`, '*')] })
     return catalogChanged(statement, `it renames ${object.resource}`)
   }
   const object = stmt.relation ? relationObject(statement, stmt.relation) : namedObject(statement.walk, stmt.renameType, stmt.object)

@@ -4,6 +4,7 @@ import { existingRelation, functionName, kindWord, objectName, rangeName } from 
 import { quoteIdent } from './quote.js'
 import { add, catalogChanged, runExpressions, storedExpressions, type Statement } from './statement.js'
 import { runStatement } from './recursion.js'
+import { touchRows } from './relations.js'
 import { typeUsed } from './functions.js'
 import type { TypeInfo } from './types.js'
 
@@ -78,6 +79,7 @@ export function createSchema(statement: Statement, stmt: Body<'CreateSchemaStmt'
     const inner: Statement = { ...statement, walk: statement.walk.withNames(walk.names.withPath([name, ...walk.names.searchPath])) }
     for (const element of stmt.schemaElts) runStatement(inner, element)
     walk.effects.addAll(inner.walk.finish())
+    walk.absorb(inner.walk)
   }
   // A schema that search_path already names comes into force by being created.
   walk.changes.push({ kind: 'catalog' }, { kind: 'search_path', value: 'unknown' })
@@ -94,7 +96,8 @@ export function createSequence(statement: Statement, stmt: Body<'CreateSeqStmt'>
 export function createIndex(statement: Statement, stmt: Body<'IndexStmt'>): void {
   const table = existingRelation(statement.walk, rangeName(stmt.relation))
   add(statement, table.temporary ? 'sql.temp' : 'sql.ddl.create', table.resource, { kind: 'index', ...(stmt.idxname === undefined ? {} : { index: stmt.idxname }) })
-  runExpressions(statement, [...(stmt.indexParams ?? []), stmt.whereClause])
+  touchRows(statement.walk, table)
+  runExpressions(statement, [...(stmt.indexParams ?? []), stmt.whereClause], table)
   catalogChanged(statement)
 }
 

@@ -179,6 +179,12 @@ function funcCall(walk: Walk, scope: Scope, body: Body<'FuncCall'>): Value {
   const field = row && find(row.columns, name.name)
   if (field && walk.names.function(name).missing !== undefined) return walk.read(field)
   const kind = callFunction(walk, name, body.args ?? [])
+  if (body.agg_distinct) {
+    operator(walk, undefined)
+    for (const arg of args) walk.steer(arg)
+  }
+  // count(*) FILTER (WHERE ssn = …) shows nothing of the column but tells of it.
+  walk.predicate++
   if (body.agg_filter) args.push(expression(walk, scope, body.agg_filter))
   for (const sort of body.agg_order ?? []) args.push(expression(walk, scope, sort))
   if (body.over) {
@@ -186,7 +192,7 @@ function funcCall(walk: Walk, scope: Scope, body: Body<'FuncCall'>): Value {
     const window = scope.window(body.over.refname ?? body.over.name ?? '')
     if (window) args.push(window)
   }
-  if (body.agg_distinct) operator(walk, undefined)
+  walk.predicate--
   const value = resultOf(kind, args)
   // pg_notify(), set_config(), lo_put() and the like carry what they are given out of the result: as good as storing it.
   const given = computed(args).sources

@@ -40,12 +40,14 @@ function dispatch(walk: Walk, scope: Scope, node: Node): ScopeItem[] {
   const tableFunc = as(node, 'RangeTableFunc')
   if (tableFunc) {
     const value = children(walk, scope, { ...tableFunc, alias: undefined })
+    walk.steer(value)
     const names = (tableFunc.columns ?? []).map((column) => as(column, 'RangeTableFuncCol')?.colname ?? '')
     return add(scope, valueItem(names, value, tableFunc.alias, 'xmltable'))
   }
   const jsonTable = as(node, 'JsonTable')
   if (jsonTable) {
     const value = children(walk, scope, { ...jsonTable, alias: undefined })
+    walk.steer(value)
     return add(scope, valueItem(jsonColumns(jsonTable.columns), value, jsonTable.alias, 'json_table'))
   }
   walk.effects.add('sql.unknown', kindOf(node), { details: { mustName: true } })
@@ -103,6 +105,7 @@ function rangeFunction(walk: Walk, scope: Scope, range: Body<'RangeFunction'>): 
     const [node, definitions] = items(entry)
     if (!node) continue
     const value = expression(walk, scope, node)
+    walk.steer(value)
     const plain: Value = { sources: value.sources, direct: false }
     values.push(plain)
     const name = strings(as(node, 'FuncCall')?.funcname).at(-1) ?? kindOf(node).toLowerCase()

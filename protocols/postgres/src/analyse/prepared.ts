@@ -66,10 +66,8 @@ export function execute(statement: Statement, stmt: Body<'ExecuteStmt'>): void {
     throw walk.unresolved(`names in prepared statement "${name}" mean something else by now`, 'DEALLOCATE it and PREPARE it again.')
   }
   walk.effects.addAll(effects)
-  for (const column of inner.walk.reads) walk.reads.add(column)
+  walk.absorb(inner.walk)
   walk.changes.push(...inner.walk.changes)
-  walk.stores.push(...inner.walk.stores)
-  walk.callsVolatile ||= inner.walk.callsVolatile
   statement.output = inner.output
   if (inner.unsimulated !== undefined) statement.unsimulated = inner.unsimulated
   harmless(statement, 'sql.prepare', `statement ${name}`, { execute: true })
@@ -87,12 +85,12 @@ const cursorHold = 0x20
 export function declareCursor(statement: Statement, stmt: Body<'DeclareCursorStmt'>): void {
   const inner: Statement = { ...statement, walk: new Walk(statement.walk.names, statement.walk.text, statement.walk.budget), output: noOutput }
   if (stmt.query) runStatement(inner, stmt.query)
-  statement.walk.callsVolatile ||= inner.walk.callsVolatile
   const effects = inner.walk.finish()
   const name = stmt.portalname ?? ''
   statement.walk.effects.addAll(effects, { details: { cursor: name } })
-  for (const column of inner.walk.reads) statement.walk.reads.add(column)
-  statement.walk.changes.push(...inner.walk.changes, { kind: 'cursor', name, cursor: { effects, output: inner.output, ...(((stmt.options ?? 0) & cursorHold) === 0 ? {} : { hold: true }) } })
+  statement.walk.absorb(inner.walk)
+  const reads = [...inner.walk.reads].map((column) => column.full)
+  statement.walk.changes.push(...inner.walk.changes, { kind: 'cursor', name, cursor: { effects, reads, output: inner.output, ...(((stmt.options ?? 0) & cursorHold) === 0 ? {} : { hold: true }) } })
   harmless(statement, 'sql.cursor', `cursor ${name}`, { declare: true })
 }
 
@@ -103,9 +101,8 @@ export function fetchCursor(statement: Statement, stmt: Body<'FetchStmt'>): void
   const cursor = state.cursors.get(name)
   if (!cursor) throw walk.unresolved(`cursor "${name}" does not exist on this connection`, 'DECLARE it in this session first; cursors opened by a function can not be read.')
   walk.effects.addAll(cursor.effects, { details: { cursor: name } })
-  if (cursor.output.kind === 'columns') {
-    for (const column of cursor.output.columns) for (const source of column.sources) walk.reads.add(walk.namedColumn(source))
-  }
+  // Also those that only its conditions read: an error while it runs may quote them.
+  for (const column of cursor.reads) walk.reads.add(walk.namedColumn(column))
   harmless(statement, 'sql.cursor', `cursor ${name}`, { [stmt.ismove ? 'move' : 'fetch']: true })
   if (!stmt.ismove) statement.output = cursor.output
 }

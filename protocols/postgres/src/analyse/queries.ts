@@ -1,6 +1,6 @@
 import { as, kindOf, strings, type Body, type Node } from './ast.js'
 import { expression } from './expressions.js'
-import type { NamedValue, Value } from './lineage.js'
+import { anyColumn, type NamedValue, type Value } from './lineage.js'
 import { canonical } from './quote.js'
 import { provisional } from './overlay.js'
 import { existingRelation, rangeName } from './objects.js'
@@ -100,6 +100,8 @@ export function createView(statement: Statement, stmt: Body<'ViewStmt'>): void {
 }
 
 export function refreshMatView(statement: Statement, stmt: Body<'RefreshMatViewStmt'>): void {
+  // Its query runs, with all that its conditions read.
+  statement.walk.rows.add(anyColumn)
   add(statement, 'sql.maintenance', existingRelation(statement.walk, rangeName(stmt.relation)).resource, { refresh: true })
 }
 
@@ -116,11 +118,11 @@ export function explain(statement: Statement, stmt: Body<'ExplainStmt'>): void {
   const inner: Statement = { ...statement, walk: new Walk(walk.names, walk.text, walk.budget), output: noOutput }
   if (stmt.query) runStatement(inner, stmt.query)
   walk.effects.addAll(inner.walk.finish(), { details: { explain: true, ...(analyze ? { analyze: true } : {}) } })
-  for (const column of inner.walk.reads) walk.reads.add(column)
-  walk.callsVolatile ||= inner.walk.callsVolatile
+  // Without ANALYZE nothing is stored.
+  if (!analyze) inner.walk.stores.length = 0
+  walk.absorb(inner.walk)
   if (analyze) {
     walk.changes.push(...inner.walk.changes)
-    walk.stores.push(...inner.walk.stores)
     if (inner.unsimulated !== undefined) statement.unsimulated = inner.unsimulated
   }
   harmless(statement, 'sql.explain', '', { ...(analyze ? { analyze: true } : {}), ...(options.length > 0 ? { options } : {}) })

@@ -76,6 +76,21 @@ export function selectEffect(walk: Walk, resolved: ResolvedRelation, inherit: bo
   }
 }
 
+/**
+ * Notes that rows of a relation, its partitions and what lies under a view are written or checked. `null value in column "name"`
+ * comes with the whole row in its DETAIL.
+ */
+export function touchRows(walk: Walk, resolved: ResolvedRelation): void {
+  const { relation, resource } = resolved
+  if (!relation) return void walk.rows.add(walk.assumedColumn(resource, '*'))
+  for (const column of columnsOf(walk, resolved, relation)) for (const source of column.value.sources) walk.rows.add(source)
+  for (const name of shapeOf(walk, resolved, relation).descendants) {
+    const child = walk.names.catalog.relationNamed(name)
+    walk.charge(child?.columns.length ?? 1)
+    for (const column of child?.columns ?? []) walk.rows.add(baseColumn(name, column.name))
+  }
+}
+
 /** Implied effects of the same action on parents and, unless ONLY, on partitions and inheriting tables. */
 export function relatives(walk: Walk, resolved: ResolvedRelation, relation: Relation, action: string, inherit: boolean, details?: JsonObject): void {
   if (relation.parents.length === 0 && relation.children.length === 0) return

@@ -28,6 +28,8 @@ export function selectQuery(walk: Walk, scope: Scope, stmt: Body<'SelectStmt'>):
   condition(walk, scope, stmt.havingClause)
   if (stmt.distinctClause) {
     operator(walk, undefined)
+    // DISTINCT without ON holds one empty node.
+    if (stmt.distinctClause.every((node) => kindOf(node) === '')) steerBy(walk, shape)
     orderBy(walk, scope, stmt.distinctClause, shape, true)
   }
   orderBy(walk, scope, stmt.sortClause, shape, true)
@@ -46,10 +48,17 @@ function setOperation(walk: Walk, scope: Scope, stmt: Body<'SelectStmt'>): Query
   const right = branch(walk, scope, stmt.rarg)
   if (!stmt.all) operator(walk, undefined)
   const shape = merged(left, right)
+  // All but UNION ALL compare their rows.
+  if (!stmt.all || stmt.op !== 'SETOP_UNION') steerBy(walk, shape)
   orderBy(walk, scope, stmt.sortClause, shape, false)
   limits(walk, scope, stmt)
   locking(walk, scope, stmt.lockingClause)
   return shape
+}
+
+function steerBy(walk: Walk, shape: QueryShape): void {
+  for (const column of shape.columns) walk.steer(column.value)
+  if (shape.open) walk.steer(shape.rest)
 }
 
 function branch(walk: Walk, scope: Scope, stmt: Body<'SelectStmt'> | undefined): QueryShape {
@@ -147,6 +156,7 @@ function windows(walk: Walk, scope: Scope, nodes: readonly Node[] | undefined): 
     if (!window) continue
     const base = window.refname === undefined ? undefined : scope.windows.get(window.refname)
     const own = children(walk, scope, window)
+    walk.steer(own)
     scope.windows.set(window.name ?? '', base ? computed([base, own]) : own)
   }
 }

@@ -1,5 +1,7 @@
 import type { JsonObject } from '@sallyport/policy'
-import { noSources, type Value } from './lineage.js'
+import { noSources, type BaseColumn, type Value } from './lineage.js'
+import type { ResolvedRelation } from './names.js'
+import { relationItem } from './relations.js'
 import { newItem, Scope } from './scope.js'
 import { children } from './expressions.js'
 import type { QueryShape } from './select.js'
@@ -38,24 +40,29 @@ export function plainOutput(...columns: string[]): Output {
   return { kind: 'columns', columns: columns.map((name) => ({ name, sources: [], direct: false })) }
 }
 
-/** A scope for expressions in a definition: columns are those of the object defined. */
-export function definitionScope(): Scope {
+/** A scope for expressions in a definition: columns are those of the object defined, among them some that are only now added. */
+function definitionScope(walk: Walk, table: ResolvedRelation | undefined): Scope {
   const scope = new Scope(undefined)
-  scope.items.push(newItem({ alias: '', columns: [], open: true, other: () => noSources, base: true }))
+  const item = table ? relationItem(walk, table, {}) : newItem({ alias: '', columns: [], open: true, base: true })
+  scope.items.push({ ...item, open: true, other: () => noSources })
   return scope
 }
 
-/** Expressions that run now: index expressions, ALTER TABLE … USING, partition bounds. */
-export function runExpressions(statement: Statement, node: object | undefined): void {
-  if (node) children(statement.walk, definitionScope(), node)
+/** Expressions that run now: index expressions, ALTER TABLE … USING, partition bounds. Returns where their values come from. */
+export function runExpressions(statement: Statement, node: object | undefined, table?: ResolvedRelation): Value {
+  return node ? children(statement.walk, definitionScope(statement.walk, table), node) : noSources
 }
 
-/** Expressions that are only stored: defaults, checks. What they call is implied: deny and hold rules see it. */
-export function storedExpressions(statement: Statement, node: object | undefined): void {
-  if (!node) return
+/**
+ * Expressions that are only stored: defaults, checks. What they call is implied: deny and hold rules see it. Returns the columns that
+ * they read.
+ */
+export function storedExpressions(statement: Statement, node: object | undefined, table?: ResolvedRelation): readonly BaseColumn[] {
+  if (!node) return []
   const inner = new Walk(statement.walk.names, statement.walk.text, statement.walk.budget)
-  children(inner, definitionScope(), node)
+  children(inner, definitionScope(inner, table), node)
   statement.walk.effects.addAll(inner.finish(), { implied: true, details: { stored: true } })
+  return [...inner.reads]
 }
 
 /** The catalog changes; later statements of the string see it when it was simulated. */
@@ -85,6 +92,7 @@ export function finishStatement(statement: Statement, node: string): StatementAn
     effects: walk.finish(),
     output: statement.output,
     reads: [...reads],
+    rows: [...new Set([...walk.rows].map((column) => column.full))],
     stores,
     changes: walk.changes,
     ...(statement.copy ? { copy: statement.copy } : {}),

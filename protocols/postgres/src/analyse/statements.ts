@@ -7,7 +7,7 @@ import { qualified } from './ast.js'
 import * as prepared from './prepared.js'
 import * as queries from './queries.js'
 import { quoteIdent } from './quote.js'
-import { add, catalogChanged, harmless, runExpressions, type Statement } from './statement.js'
+import { add, catalogChanged, harmless, runExpressions, storedExpressions, type Statement } from './statement.js'
 import * as utility from './utility.js'
 
 type Handler<K extends NodeKind> = (statement: Statement, body: Body<K>, node: Node) => void
@@ -114,8 +114,8 @@ export const statements: { readonly [K in NodeKind]?: Handler<K> } = {
     catalogChanged(statement, 'it drops what a role owns')
   },
   ReassignOwnedStmt: (statement, body) => utility.roles(statement, [...utility.roleNames(body.roles), body.newrole?.rolename], 'reassign_owned'),
-  CreatePolicyStmt: (statement, body) => onTable(statement, body.table, 'sql.grant', { verb: 'create_policy', policy: body.policy_name ?? '' }),
-  AlterPolicyStmt: (statement, body) => onTable(statement, body.table, 'sql.grant', { verb: 'alter_policy', policy: body.policy_name ?? '' }),
+  CreatePolicyStmt: (statement, body) => rowPolicy(statement, body, 'create_policy'),
+  AlterPolicyStmt: (statement, body) => rowPolicy(statement, body, 'alter_policy'),
 
   CreatedbStmt: (statement, body) => add(statement, 'sql.create_database', `database ${quoteIdent(body.dbname ?? '')}`, { verb: 'create' }),
   AlterDatabaseStmt: (statement, body) => add(statement, 'sql.create_database', `database ${quoteIdent(body.dbname ?? '')}`, { verb: 'alter' }),
@@ -169,6 +169,19 @@ function code(statement: Statement, resource: string): void {
   add(statement, 'sql.ddl.create', resource)
   add(statement, 'sql.code', resource)
   catalogChanged(statement, `it creates ${resource}`)
+}
+
+/**
+ * A row security policy: its expressions run in statements that don't name what they read, so that an error or a row left out tells of
+ * columns which those statements know nothing of. For masks as if the columns were stored elsewhere.
+ */
+function rowPolicy(statement: Statement, body: Body<'CreatePolicyStmt'> | Body<'AlterPolicyStmt'>, verb: string): void {
+  onTable(statement, body.table, 'sql.grant', { verb, policy: body.policy_name ?? '' })
+  const table = existingRelation(statement.walk, rangeName(body.table))
+  for (const node of [body.qual, body.with_check]) {
+    const read = node === undefined ? [] : storedExpressions(statement, [node], table)
+    if (read.length > 0) statement.walk.stores.push({ value: read })
+  }
 }
 
 /** Sends tables' changes to other servers: the tables named are facts that a rule can see. */

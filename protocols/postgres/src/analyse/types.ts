@@ -103,6 +103,8 @@ export interface CursorInfo {
   /** WITH HOLD: outlives the transaction. */
   readonly hold?: true
   readonly effects: readonly Effect[]
+  /** What its query reads, as in {@link StatementAnalysis}. */
+  readonly reads: readonly string[]
   readonly output: Output
 }
 
@@ -123,6 +125,11 @@ export interface StatementAnalysis {
    * expressions). For error masking and predicate audit. `schema.table.*` when the columns aren't known.
    */
   readonly reads: readonly string[]
+  /**
+   * Canonical columns of every table whose rows the statement writes, checks or computes something for. For error masking only:
+   * `Failing row contains (…)` quotes all of a row.
+   */
+  readonly rows: readonly string[]
   /**
    * Values that the statement stores: where each comes from, and the column that takes it. INSERT, UPDATE, MERGE,
    * SELECT INTO, CREATE TABLE AS, CREATE MATERIALIZED VIEW; empty when nothing that was read is stored.

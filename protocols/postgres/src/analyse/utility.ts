@@ -1,6 +1,8 @@
 import { as, option, optionText, type Body } from './ast.js'
 import { existingRelation, rangeName } from './objects.js'
+import { anyColumn } from './lineage.js'
 import { quoteIdent } from './quote.js'
+import { touchRows } from './relations.js'
 import { showSetting, variableSet } from './settings.js'
 import { add, catalogChanged, harmless, plainOutput, type Statement } from './statement.js'
 import type { StateChange } from './types.js'
@@ -62,24 +64,34 @@ export function discard(statement: Statement, stmt: Body<'DiscardStmt'>): void {
   if (target === 'temp') catalogChanged(statement, 'it drops the temporary tables')
 }
 
+/** Computes expressions of indexes and statistics for the rows: an error may quote them. */
+function maintained(statement: Statement, range: Body<'RangeVar'> | undefined): string {
+  const table = existingRelation(statement.walk, rangeName(range))
+  touchRows(statement.walk, table)
+  return table.resource
+}
+
 const checks = new Set(['vacuum', 'analyze'])
 
 export function vacuum(statement: Statement, stmt: Body<'VacuumStmt'>): void {
   const verb = stmt.is_vacuumcmd ? 'vacuum' : 'analyze'
   const options = (stmt.options ?? []).map((node) => as(node, 'DefElem')?.defname ?? '')
   const details = { verb, ...(options.length > 0 ? { options } : {}) }
+  if (!stmt.rels) statement.walk.rows.add(anyColumn)
   if (!stmt.rels || !checks.has(verb)) return add(statement, 'sql.maintenance', 'database', details)
   for (const node of stmt.rels) {
     const range = as(node, 'VacuumRelation')?.relation
-    add(statement, 'sql.maintenance', existingRelation(statement.walk, rangeName(range)).resource, details)
+    add(statement, 'sql.maintenance', maintained(statement, range), details)
   }
 }
 
 export function cluster(statement: Statement, stmt: Body<'ClusterStmt'>): void {
-  add(statement, 'sql.maintenance', stmt.relation ? existingRelation(statement.walk, rangeName(stmt.relation)).resource : 'database', { verb: 'cluster' })
+  add(statement, 'sql.maintenance', stmt.relation ? maintained(statement, stmt.relation) : 'database', { verb: 'cluster' })
 }
 
 export function reindex(statement: Statement, stmt: Body<'ReindexStmt'>): void {
+  // An index names its table only in the catalog.
+  statement.walk.rows.add(anyColumn)
   const resource = stmt.relation ? existingRelation(statement.walk, rangeName(stmt.relation)).resource : `${(stmt.kind ?? '').replace('REINDEX_OBJECT_', '').toLowerCase()} ${quoteIdent(stmt.name ?? '')}`
   add(statement, 'sql.maintenance', resource, { verb: 'reindex' })
 }

@@ -25,6 +25,8 @@ export class Walk {
   readonly effects = new EffectSet()
   readonly reads = new Set<BaseColumn>()
   readonly predicates = new Set<BaseColumn>()
+  /** Columns of tables whose rows are written or checked: an error may quote a whole row, whatever the statement names. */
+  readonly rows = new Set<BaseColumn>()
   readonly changes: StateChange[] = []
   /** Values that the statement stores. */
   readonly stores: Stored[] = []
@@ -71,6 +73,14 @@ export class Walk {
     if (this.budget.work > maxWork) throw tooComplex('takes too many steps')
   }
 
+  /** Takes over what a part of the statement, walked on its own, reads, writes and stores; its effects are added by the caller. */
+  absorb(inner: Walk): void {
+    for (const column of inner.reads) this.reads.add(column)
+    for (const column of inner.rows) this.rows.add(column)
+    this.stores.push(...inner.stores)
+    this.callsVolatile ||= inner.callsVolatile
+  }
+
   /** Notes that a value's columns are read. */
   read(value: Value): Value {
     this.columnsSeen++
@@ -79,6 +89,13 @@ export class Walk {
       if (this.predicate > 0) this.predicates.add(source)
     }
     return value
+  }
+
+  /** Notes that a value decides which rows there are, or how many: that tells of it as a predicate does. */
+  steer(value: Value): void {
+    this.predicate++
+    this.read(value)
+    this.predicate--
   }
 
   /** A column of a relation whose columns aren't known, or a system column. */

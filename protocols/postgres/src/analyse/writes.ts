@@ -1,6 +1,6 @@
 import type { JsonObject } from '@sallyport/policy'
 import type { ResolvedRelation } from './names.js'
-import { parseCanonical, relatives } from './relations.js'
+import { parseCanonical, relatives, touchRows } from './relations.js'
 import { systemRelation } from './system-catalogs.js'
 import type { Relation } from './types.js'
 import { viewShape } from './views.js'
@@ -29,6 +29,7 @@ export function writeEffect(walk: Walk, resolved: ResolvedRelation, write: Write
     ...(systemRelation(resolved.schema, resolved.name) !== undefined ? { sensitive: true } : {}),
   }
   walk.effects.add(options.action ?? actions[write], resolved.resource, { details })
+  touchRows(walk, resolved)
   const relation = resolved.relation
   if (relation) follow(walk, resolved, relation, write, options.inherit !== false, new Set([`${write} ${resolved.resource}`]))
 }
@@ -63,8 +64,9 @@ function impliedWrite(walk: Walk, resource: string, write: Write, details: JsonO
   walk.effects.add(actions[write], resource, { implied: true, details })
   const relation = walk.names.catalog.relationNamed(resource)
   if (!relation) return
-  const { schema, name } = parseCanonical(resource)
-  follow(walk, { schema, name, resource, relation, temporary: false }, relation, write, true, seen)
+  const resolved = { ...parseCanonical(resource), resource, relation, temporary: false }
+  touchRows(walk, resolved)
+  follow(walk, resolved, relation, write, true, seen)
 }
 
 /** Row triggers of the partitions fire too. */

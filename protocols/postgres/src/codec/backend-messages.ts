@@ -89,8 +89,12 @@ export function decodeCommandTag(buffer: Buffer, start: number, end: number): st
   const cursor = new MessageCursor(buffer, start, end)
   const tag = cursor.cstring()
   cursor.done()
+  if (!commandTag.test(tag)) throw new ProtocolError('it sent a command tag that PostgreSQL has none of')
   return tag
 }
+
+/** Words, and at most the numbers that belong there (PostgreSQL protocol, CommandComplete): the tag is shown as it is, so nothing else may be in it. */
+const commandTag = /^(?:INSERT \d{1,10} \d{1,20}|[A-Z][A-Z ]{1,60}(?: \d{1,20})?)$/
 
 /** Rows in a CommandComplete tag: `SELECT 5`, `INSERT 0 5`, `COPY 5`. */
 export function rowsOfTag(tag: string): number {

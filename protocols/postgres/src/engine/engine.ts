@@ -175,7 +175,8 @@ class PostgresSession {
     try {
       wait = side.drain()
     } catch (error) {
-      this.#broken(error)
+      // The client must see whose fault it is.
+      this.#broken(error instanceof ProtocolError ? new ProtocolError(`Sallyport: the target broke the protocol: ${error.message}`, error.sqlstate) : error)
       return
     }
     if (!wait && side.blocked) {

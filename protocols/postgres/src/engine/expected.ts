@@ -1,4 +1,5 @@
 import type { Denial, Permit } from '@sallyport/kit'
+import type { CompiledMasks } from '@sallyport/policy'
 import type { StatementAnalysis } from '../analyse/types.js'
 import type { FieldDescription } from '../codec/index.js'
 import type { CopyMask } from './masking/copy-mask.js'
@@ -14,8 +15,8 @@ export interface Run {
   /** Result formats as bound; undefined for the simple protocol (text). */
   readonly formats: readonly number[] | undefined
   fields: readonly FieldDescription[] | undefined
-  /** Undefined until the first row; null: nothing to mask. */
-  rowMask: RowMask | null | undefined
+  /** Undefined until the first row; null: nothing to mask. `masks` are those that it was made from: a policy may change while rows come. */
+  rowMask: { readonly mask: RowMask | null; readonly masks: CompiledMasks } | undefined
   copyMask: CopyMask | undefined
   preview: Preview | undefined
   rows: number
@@ -29,7 +30,6 @@ export interface Portal {
   readonly name: string
   readonly statement: Statement
   readonly run: Run
-  readonly grantVersion: number
 }
 
 /**

@@ -106,7 +106,7 @@ export class ExtendedQuery {
     }
     const run = newRun(c, outcome, analysis, statement, message.resultFormats)
     c.link.run([outcome], bytes)
-    c.expected.push({ kind: 'bind', portal: { name: message.portal, statement, run, grantVersion: c.guard.grantVersion } })
+    c.expected.push({ kind: 'bind', portal: { name: message.portal, statement, run } })
     c.openBatch = true
     return undefined
   }
@@ -158,12 +158,13 @@ export class ExtendedQuery {
     if (c.ended || c.skipping) return undefined
     const portal = c.portal(name)
     if (!portal) return this.#denyExtended(refusedError(unknownPortal(name)))
-    if (portal.grantVersion !== c.guard.grantVersion) {
+    if (portal.run.permit.grantVersion !== c.guard.grantVersion) {
       // The policy changed since Bind (attacks P4, P6): a portal that was begun ends here, too.
-      const decision = c.guard.recheck(portal.run.permit.command)
-      if (decision.verdict === 'deny') {
-        return this.#denyExtended(denialError({ kind: 'denial', cause: 'denied', rule: decision.rule, message: decision.reason, hint: decision.hint }))
-      }
+      const { permit, analysis } = portal.run
+      const copied = checkMaskedCopy(analysis, c.guard.masks)
+      if (copied) return this.#refuseExtended(permit.command, copied)
+      const denial = c.guard.stands(permit)
+      if (denial) return this.#denyExtended(denialError(denial))
     }
     if (portal.run.analysis.output.kind !== 'none' && portal.statement.fields === undefined && !portal.statement.describing) {
       // Rows can be masked only when their columns are known, and this client doesn't ask.

@@ -39,6 +39,7 @@ export const emptyStatement: StatementAnalysis = {
   effects: [],
   output: { kind: 'none' },
   reads: [],
+  rows: [],
   stores: [],
   changes: [],
   endsTransaction: false,

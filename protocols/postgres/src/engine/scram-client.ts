@@ -33,15 +33,15 @@ export class ScramClient {
 
   /** client-final-message for the server's first one. */
   async final(serverFirst: string): Promise<string> {
-    if (serverFirst.length > maxServerMessage) throw new ScramError('the server sent an oversized SCRAM message')
+    if (serverFirst.length > maxServerMessage) throw new ScramError('the target sent an oversized SCRAM message')
     const attributes = parse(serverFirst)
     const nonce = attributes.get('r') ?? ''
     const salt = Buffer.from(attributes.get('s') ?? '', 'base64')
     const iterations = Number(attributes.get('i'))
-    if (!nonce.startsWith(this.#nonce) || nonce.length <= this.#nonce.length) throw new ScramError('the server did not extend our nonce')
-    if (salt.length === 0) throw new ScramError('the server sent no salt')
+    if (!nonce.startsWith(this.#nonce) || nonce.length <= this.#nonce.length) throw new ScramError('the target did not extend our nonce')
+    if (salt.length === 0) throw new ScramError('the target sent no salt')
     if (!Number.isSafeInteger(iterations) || iterations < minIterations || iterations > maxIterations) {
-      throw new ScramError(`the server asks for ${attributes.get('i')?.slice(0, 12) ?? 'no'} SCRAM iterations; ${minIterations} to ${maxIterations} are accepted`)
+      throw new ScramError(`the target asks for ${attributes.get('i')?.slice(0, 12) ?? 'no'} SCRAM iterations; ${minIterations} to ${maxIterations} are accepted`)
     }
     const salted = await derive(this.#password.expose().normalize('NFKC'), salt, iterations, 32, 'sha256')
     const clientKey = hmac(salted, 'Client Key')
@@ -61,7 +61,7 @@ export class ScramClient {
     const given = Buffer.from(attributes.get('v') ?? '', 'base64')
     const expected = this.#serverSignature
     if (!expected || given.length !== expected.length || !timingSafeEqual(given, expected)) {
-      throw new ScramError('the server could not prove that it knows the password')
+      throw new ScramError('the target could not prove that it knows the password')
     }
   }
 }

@@ -220,7 +220,7 @@ class Login {
     switch (kind) {
       case 0:
         // A server that skips the last SCRAM step hasn't proved that it knows the password.
-        if (this.#scram && !this.#verified) throw new ScramError('the server could not prove that it knows the password')
+        if (this.#scram && !this.#verified) throw new ScramError('the target could not prove that it knows the password')
         if (!this.#scram) this.#require(this.#usedPassword ? 'any' : 'trust')
         this.#authenticated = true
         return

@@ -22,7 +22,7 @@ import { CopyOut } from './copy-out.js'
 import { hiddenAnswers, hiddenCell } from './hidden.js'
 import { buildCopyMask } from './masking/copy-mask.js'
 import { maskNotice, maskText } from './masking/notice-mask.js'
-import { RowMaskCache } from './masking/row-mask.js'
+import { RowMaskCache, type RowMask } from './masking/row-mask.js'
 import { emptyStatement } from './runs.js'
 
 type Query = Extract<Expected, { kind: 'query' }>
@@ -340,15 +340,17 @@ export class TargetSide {
     if (!preview.open) preview.skipped()
   }
 
-  #rowMask(run: Run): Run['rowMask'] {
-    if (run.rowMask !== undefined) return run.rowMask
+  #rowMask(run: Run): RowMask | null {
+    const { masks } = this.#c.guard
+    if (run.rowMask?.masks === masks) return run.rowMask.mask
     let fields = run.fields
     if (!fields && run.statement && run.statement.fields !== 'none') fields = run.statement.fields
     // Rows without a description can't be masked, so they aren't shown.
     if (!fields) throw new ProtocolError('rows without a description')
-    run.preview?.describe(fields, run.formats)
-    run.rowMask = this.#rowMasks.get(fields, run.formats, run.analysis, this.#c.names, this.#c.guard.masks)
-    return run.rowMask
+    if (!run.rowMask) run.preview?.describe(fields, run.formats)
+    const mask = this.#rowMasks.get(fields, run.formats, run.analysis, this.#c.names, masks)
+    run.rowMask = { mask, masks }
+    return mask
   }
 
   // ---- errors and state

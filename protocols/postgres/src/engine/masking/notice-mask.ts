@@ -55,8 +55,11 @@ function foundByParser(fields: NoticeFields): boolean {
   return fields.has('P') && !fields.has('W') && !fields.has('q') && !fields.has('p')
 }
 
+/** What was deferred by statements before is checked by these; what it is about isn't known any more. */
+const checksDeferred = new Set(['TransactionStmt', 'ConstraintsSetStmt'])
+
 function touches(analysis: StatementAnalysis | undefined, masks: CompiledMasks): boolean {
-  return analysis === undefined || analysis.node === 'TransactionStmt' || touchesMasked(analysis, masks)
+  return analysis === undefined || checksDeferred.has(analysis.node) || touchesMasked(analysis, masks)
 }
 
 /** Fields with free text: message, detail, hint, where, internal query. */
@@ -66,19 +69,12 @@ export function maskText(text: string, masks: CompiledMasks): string {
   return masks.hasDetectors ? masks.detectors(text).text : text
 }
 
-/** Whether a column mask concerns anything that the statement reads or writes. */
+/** Whether a column mask concerns anything that the statement reads, or any table whose rows it writes. */
 export function touchesMasked(analysis: StatementAnalysis, masks: CompiledMasks): boolean {
-  return analysis.reads.some((column) => isMasked(column, masks)) || writtenColumns(analysis).some((column) => isMasked(column, masks))
+  return analysis.reads.some((column) => isMasked(column, masks)) || analysis.rows.some((column) => isMasked(column, masks))
 }
 
 export function isMasked(column: string, masks: CompiledMasks): boolean {
   const name = column.slice(column.lastIndexOf('.') + 1)
   return masks.forColumn({ name, sources: [column], direct: true, lineageKnown: true }) !== undefined
-}
-
-function writtenColumns(analysis: StatementAnalysis): string[] {
-  return analysis.effects.flatMap((effect) => {
-    const written = effect.details?.['columns_written']
-    return Array.isArray(written) ? written.filter((name) => typeof name === 'string').map((name) => `${effect.resource}.${name}`) : []
-  })
 }
