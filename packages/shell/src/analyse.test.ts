@@ -31,13 +31,15 @@ describe('S6 a shell that is known', () => {
     ['bash', '[[ -f x ]] && ls', ['ls']],
     ['bash', 'diff <(ls a) <(ls b)', ['ls a', 'ls b', "diff '<(ls a)' '<(ls b)' ?1,2"]],
     ['bash', 'ls &> f', ['ls', 'write f']],
+    ['bash', '[ "$a" "$b" ]', ["'[' '\"$a\"' '\"$b\"' ']' ?1,2", 'opaque: test -v evaluates what it is given']],
+    ['bash', '[ -n "$a" ] && [ "$a" = b ]', ["'[' -n '\"$a\"' ']' ?2", "'[' '\"$a\"' '=' b ']' ?1"]],
     ['bash', 'a=(x $(id)); ls', ['id', 'ls']],
     ['bash', '[[ -v "a[$(id)]" ]]', ['id', 'opaque: a test evaluates what variables hold as arithmetic']],
     ['bash', '[[ x =~ ${y@P} ]]', ['opaque: a transformation can run what the variable holds']],
     ['bash', 'echo !(x)', ["echo '!(x)' ?1", 'opaque: an extended glob is read differently where extglob is off']],
     ['bash', 'for ((i=0;i<3;i++)); do ls; done', ['ls', 'opaque: arithmetic evaluates what variables hold']],
     ['posix', 'echo {a,b}c', ["echo '{a,b}c'"]],
-    ['posix', '[[ -f x ]]', ["'[[' -f x ']]'"]],
+    ['posix', '[[ -f x ]]', ["'[[' -f x ']]'", 'opaque: the command word is a reserved word']],
     ['posix', 'a=(x)', ["opaque: it isn't valid shell"]],
   ] as const)('%s: %s', (dialect, line, gives) => {
     expect(rendered(analyseShell(line, { dialect }))).toEqual(gives)

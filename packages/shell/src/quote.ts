@@ -6,8 +6,9 @@ export function quoteArgv(argv: readonly string[]): string {
   return argv.map((word, index) => (isPlain(word, index) ? word : `'${word.replaceAll("'", String.raw`'\''`)}'`)).join(' ')
 }
 
-const reserved = new Set('if then else elif fi do done case esac while until for in select function time coproc { } ! [[ ]]'.split(' '))
+/** Words that sh or bash gives a meaning at the start of a command; `time` is left out, it means nearly the same as the program. */
+export const reservedWords: ReadonlySet<string> = new Set('if then else elif fi do done case esac while until for in select function coproc { } ! [[ ]]'.split(' '))
 
 function isPlain(word: string, index: number): boolean {
-  return /^[\w@%+:,./-]+$/.test(word) && !(index === 0 && reserved.has(word))
+  return /^[\w@%+:,./-]+$/.test(word) && !(index === 0 && (reservedWords.has(word) || word === 'time'))
 }

@@ -18,7 +18,7 @@ export interface SimpleCommand {
    * position unsure too, and those are listed as well; the argv may then be longer or shorter than shown.
    */
   readonly unknownArguments?: readonly number[]
-  /** As written, wrappers included. */
+  /** As written, wrappers included; what a shell inside reads (`sh -c`) is quoted from that shell's text. */
   readonly text: string
 }
 

@@ -95,9 +95,20 @@ const printf: Handler = (args) => {
   return [{ kind: 'itself' }, step]
 }
 
-/** test -v evaluates a subscript; so does -R. Positions aren't told apart: any such argument counts. */
-const test: Handler = (args) =>
-  args.some((arg) => (arg.known ? arg.text === '-v' || arg.text === '-R' : arg.splits && arg.maybeOption)) ? opaque('test -v evaluates what it is given') : itself
+const testOperators = new Set(['=', '==', '!=', '<', '>', '-eq', '-ne', '-lt', '-le', '-gt', '-ge', '-nt', '-ot', '-ef', '-n', '-z', '-b', '-c', '-d', '-e', '-f', '-g', '-h', '-k', '-L', '-p', '-r', '-s', '-S', '-u', '-w', '-x', '-O', '-G', '-N', '-t'])
+
+/**
+ * test -v and -R evaluate a subscript, substitutions in it included. An argument that isn't known may be one of them, unless
+ * an operator beside it makes it an operand.
+ */
+const test: Handler = (args) => {
+  const operator = (arg: Field | undefined): boolean => arg?.known === true && testOperators.has(arg.text)
+  const evaluates = args.some((arg, at) => {
+    if (arg.known) return arg.text === '-v' || arg.text === '-R'
+    return arg.maybeOption && (arg.splits || !(operator(args[at - 1]) || operator(args[at + 1])))
+  })
+  return evaluates ? opaque('test -v evaluates what it is given') : itself
+}
 
 const getopts: Handler = (args) => {
   const [, name] = args

@@ -1,3 +1,5 @@
+import { reservedWords } from '../quote.js'
+
 const systemFolders = /^\/(?:usr\/(?:local\/)?)?s?bin\/([^/]+)$/
 
 /**
@@ -22,6 +24,8 @@ export function deceptiveWord(word: string): string | undefined {
   if (word === '') return 'the command word is empty'
   if (!/^[\u0020-\u007E]+$/.test(word)) return 'the command word has characters outside of printable ASCII'
   if (/[\s'"\\$`*?;&|<>()]/.test(word)) return 'the command word has characters that a shell gives a meaning'
+  // Where one parser sees a command of this name (`>f ! id`), a shell may see the reserved word, and the next word as the command.
+  if (reservedWords.has(word)) return 'the command word is a reserved word'
   if (word.startsWith('-')) return 'the command word begins with a dash'
   if (word.split('/').includes('..')) return 'the path of the command climbs up'
   return undefined

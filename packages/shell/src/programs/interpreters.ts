@@ -17,6 +17,9 @@ const plainFlags = new Map<string, RegExp>([
 
 const asksVersion = /^(?:--version|-V|-VV|-v|--help|-h)$/
 
+/** To these -v means verbose, and they go on to read their standard input. */
+const verboseByV = /^(?:python|pypy)/
+
 function family(name: string): RegExp | undefined {
   return plainFlags.get(name) ?? plainFlags.get(name.replace(/[\d.]+m?$/, ''))
 }
@@ -31,7 +34,7 @@ export const interpreter: Rule = (args, name) => {
   if (flags === undefined) return undefined
   const [first] = args
   if (first === undefined) return `${name} runs what it reads from its standard input`
-  if (args.length === 1 && first.known && asksVersion.test(first.text)) return undefined
+  if (args.length === 1 && first.known && asksVersion.test(first.text) && !(first.text === '-v' && verboseByV.test(name))) return undefined
   for (const arg of args) {
     if (!arg.known) return hidesOptions([arg]) || arg.splits ? `${name}: what it runs is only known at run time` : `${name} runs a file that is only known at run time`
     if (arg.text === '-' || /(?:^|\/)(?:stdin|fd\/+\d+|proc\/.*)$/.test(arg.text)) return `${name} runs what it reads from its standard input`
