@@ -95,7 +95,9 @@ const printf: Handler = (args) => {
   return [{ kind: 'itself' }, step]
 }
 
-const testOperators = new Set(['=', '==', '!=', '<', '>', '-eq', '-ne', '-lt', '-le', '-gt', '-ge', '-nt', '-ot', '-ef', '-n', '-z', '-b', '-c', '-d', '-e', '-f', '-g', '-h', '-k', '-L', '-p', '-r', '-s', '-S', '-u', '-w', '-x', '-O', '-G', '-N', '-t'])
+const testOperators = new Set(
+  '= == != < > -eq -ne -lt -le -gt -ge -nt -ot -ef -n -z -b -c -d -e -f -g -h -k -L -p -r -s -S -u -w -x -O -G -N -t'.split(' '),
+)
 
 /**
  * test -v and -R evaluate a subscript, substitutions in it included. An argument that isn't known may be one of them, unless

@@ -10,9 +10,12 @@ const subcommands = new Set(
 )
 
 /** Options that name a program or configuration, by every abbreviation. */
-const dangerous = ['upload-pack', 'receive-pack', 'exec', 'exec-path', 'open-files-in-pager', 'ext-diff', 'template', 'config', 'config-env', 'extcmd', 'paginate', 'output', 'remote', 'gpg-sign', 'interactive', 'edit', 'strategy']
+const dangerous =
+  'upload-pack receive-pack exec exec-path open-files-in-pager ext-diff template config config-env extcmd paginate output remote gpg-sign interactive edit strategy'.split(
+    ' ',
+  )
 
-const readsConfig = new Set(['--get', '--get-all', '--get-regexp', '--list', '-l', '--global', '--local', '--system', '--show-origin', '--show-scope', '--name-only', '-z', '--null', 'get', 'list'])
+const readsConfig = new Set('--get --get-all --get-regexp --list -l --global --local --system --show-origin --show-scope --name-only -z --null get list'.split(' '))
 
 /** git runs programs of its configuration, and its configuration can be given on the command line. */
 export const git: Rule = (args) => {

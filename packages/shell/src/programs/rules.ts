@@ -6,15 +6,20 @@ import { hidesOptions, type Rule, without } from './rule.js'
 import { sed } from './sed.js'
 
 /** A client of a database reads commands from its standard input unless the statement stands on the command line. */
-function databaseClient(statement: RegExp, escape: RegExp, also: readonly string[] = []): Rule {
+function databaseClient(statement: RegExp, escape: RegExp): Rule {
   return (args, name) => {
     if (args.length === 1 && args[0]?.known === true && /^(?:--version|-V|--help)$/.test(args[0].text)) return undefined
     if (args.some((arg) => !arg.known)) return `${name}: an argument is only known at run time`
     const words = args.map((arg) => arg.text)
     if (!words.some((word) => statement.test(word))) return `${name} runs what it reads from its standard input`
-    return words.some((word) => escape.test(word) || also.includes(word)) ? `${name} can run code` : undefined
+    return words.some((word) => escape.test(word)) ? `${name} can run code` : undefined
   }
 }
+
+const mysql = databaseClient(
+  /^(?:-[^-]*e|--execute)/,
+  /\\|^\s*(?:system|source|tee|pager|edit)\b|;\s*(?:system|source|tee|pager|edit)\b|^--(?:pager|tee|init|plugin|default|login|defaults)/i,
+)
 
 /** make's files are programs of the folder it runs in; what comes by the command line must be targets only. */
 const make: Rule = (args) => {
@@ -46,7 +51,8 @@ const rsync: Rule = (args, name) => {
 const packageScripts: Rule = (args, name) => {
   const [first] = args
   if (first === undefined || !first.known) return `${name}: what it does is only known at run time`
-  return /^(?:exec|x|dlx|explore|edit|create|init|node|-)/.test(first.text) ? `${name} ${first.text} runs code` : without({ words: ['--script-shell', '--node-options'], long: ['script-shell', 'node-options', 'call', 'shell'] })(args, name)
+  if (/^(?:exec|x|dlx|explore|edit|create|init|node|-)/.test(first.text)) return `${name} ${first.text} runs code`
+  return without({ long: ['script-shell', 'node-options', 'call', 'shell'] })(args, name)
 }
 
 const rules = new Map<string, Rule>([
@@ -71,8 +77,8 @@ const rules = new Map<string, Rule>([
   ['nc', without({ short: 'ec', long: ['exec', 'sh-exec', 'lua-exec'] })],
   ['netcat', without({ short: 'ec', long: ['exec', 'sh-exec', 'lua-exec'] })],
   ['ncat', without({ short: 'ec', long: ['exec', 'sh-exec', 'lua-exec'] })],
-  ['mysql', databaseClient(/^(?:-[^-]*e|--execute)/, /\\|^\s*(?:system|source|tee|pager|edit)\b|;\s*(?:system|source|tee|pager|edit)\b|^--(?:pager|tee|init|plugin|default|login|defaults)/i)],
-  ['mariadb', databaseClient(/^(?:-[^-]*e|--execute)/, /\\|^\s*(?:system|source|tee|pager|edit)\b|;\s*(?:system|source|tee|pager|edit)\b|^--(?:pager|tee|init|plugin|default|login|defaults)/i)],
+  ['mysql', mysql],
+  ['mariadb', mysql],
   ['psql', databaseClient(/^(?:-[^-]*[cl]|--command|--list)/, /\\|\bprogram\b|^-[^-]*[foL]|^--(?:file|output|log)/i)],
   ['sqlite3', databaseClient(/\s/, /^\s*\.|\n\s*\.|load_extension|edit\s*\(|writefile|fts3_tokenizer|^-+(?:cmd|init|A|archive|interactive)/i)],
   ['sort', without({ long: ['compress-program'] })],

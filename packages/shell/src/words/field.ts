@@ -17,7 +17,7 @@ export function knownField(text: string): Field {
 /** What xargs or find puts in: any number of words of any content. */
 export const unknownFields: Field = { text: '{}', known: false, splits: true, maybeOption: true }
 
-/** Text that is known but for what is decided at run time: only then may it be compared with anything. */
+/** The texts, when every one of them is known. */
 export function exact(fields: readonly Field[]): readonly string[] | undefined {
   return fields.every((field) => field.known) ? fields.map((field) => field.text) : undefined
 }
