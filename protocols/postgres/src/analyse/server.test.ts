@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs'
+import { TemporaryServer } from '@sallyport/embedded-postgres'
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { analyse, canonical, catalogQueries, loadAnalyser, parseCatalogRows, parseSessionRow, quoteIdent, sessionQuery, type NameContext, type SnapshotCatalog } from './index.js'
 import { readCases } from './testing/cases.js'
-import { findBinaries, startServer, type TestServer } from './testing/server.js'
 
 /** SQLSTATEs that say that a name means nothing: then we must have said so too. */
 const unknownName = new Set(['42P01', '42703', '42702', '42P02', '3F000'])
@@ -12,19 +12,15 @@ const unknownName = new Set(['42P01', '42703', '42702', '42P02', '3F000'])
  * The server's own word on what names mean: its RowDescription names each output column's table and attribute. Whatever it says a
  * column comes from, our lineage must say too.
  */
-const binaries = findBinaries()
-// Says so when there is no PostgreSQL, never silently.
-const suite = binaries === undefined ? describe.skip : describe
-
-suite('against a real PostgreSQL', () => {
-  let server: TestServer | undefined
+describe('against a real PostgreSQL', () => {
+  let server: TemporaryServer | undefined
   let client: pg.Client | undefined
   let catalog: SnapshotCatalog | undefined
 
   beforeAll(async () => {
     await loadAnalyser()
-    server = await startServer(binaries ?? '')
-    client = new pg.Client({ host: '127.0.0.1', port: server.port, user: 'postgres', database: 'postgres' })
+    server = await TemporaryServer.start()
+    client = new pg.Client({ connectionString: server.server.url() })
     await client.connect()
     await client.query(`SET statement_timeout = '5s'`)
     await client.query(readFileSync(new URL('./testing/shop.sql', import.meta.url), 'utf8'))
