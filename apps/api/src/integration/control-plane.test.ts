@@ -323,6 +323,29 @@ describe('the control plane, walked through as gateway, agent and client', () =>
     expect(await down.take((message) => message.kill?.sessionId === granted?.sessionId && message.kill)).toMatchObject({ reason: 'test' })
   })
 
+  it('I a target that wants exchanged credentials takes no token as the password', async () => {
+    const rules = '{ allow: sql.select, on: "public.*" }'
+    const token = await issuer.mint(ciClaims)
+    const before = await open({ user: 'orders-db', secret: token })
+    const issued = (await exchange(token)).body
+    const proven = await open({ user: issued.username, secret: issued.access_token })
+    await apply(documents(rules).replace('  protocol: postgres\n', '  protocol: postgres\n  credentials: exchanged\n'))
+    // What a token had opened ends; what a credential opened lives.
+    expect(await down.take((message) => message.kill?.sessionId === before.granted?.sessionId && message.kill)).toMatchObject({ reason: expect.stringMatching(/no token/) })
+    expect((await call('GET', `/v1/sessions/${proven.granted?.sessionId}`)).body).toMatchObject({ state: 'live' })
+    const { granted, refused } = await open({ user: 'orders-db', secret: token })
+    expect(granted).toBeUndefined()
+    expect(refused).toMatchObject({ code: 'EXCHANGE_REQUIRED', hint: expect.stringMatching(/sallyport exec orders-db.*POST \/v1\/token/) })
+    expect((await call('GET', '/v1/events?kind=session.refused')).body.items[0]).toMatchObject({ event: { code: 'EXCHANGE_REQUIRED', target: 'orders-db' } })
+    // Who may not get there learns nothing, and a bad token isn't told about either.
+    expect((await open({ user: 'orders-db', secret: await issuer.mint({ ...ciClaims, repository_id: '999' }) })).refused).toMatchObject({ code: 'AUTHENTICATION_FAILED' })
+    expect((await open({ user: issued.username, secret: issued.access_token })).granted).toBeDefined()
+    const fresh = (await exchange(token)).body
+    expect((await open({ user: fresh.username, secret: fresh.access_token })).granted).toBeDefined()
+    await apply(documents(rules))
+    expect((await open({ user: 'orders-db', secret: token })).granted).toBeDefined()
+  })
+
   it('refuses what it must', async () => {
     const issued = (await exchange(await issuer.mint(ciClaims), { single_use: 'true' })).body
     const good = { user: issued.username, secret: issued.access_token }
