@@ -34,7 +34,9 @@ const ownership = /^AT_(ChangeOwner|.*RowSecurity)$/
 export function alterTable(statement: Statement, stmt: Body<'AlterTableStmt'>): void {
   const { walk } = statement
   const table = existingRelation(walk, rangeName(stmt.relation))
-  const commands = (stmt.cmds ?? []).map((node) => as(node, 'AlterTableCmd')).filter((cmd): cmd is Body<'AlterTableCmd'> => cmd !== undefined)
+  const commands = (stmt.cmds ?? [])
+    .map((node) => as(node, 'AlterTableCmd'))
+    .filter((cmd): cmd is Body<'AlterTableCmd'> => cmd !== undefined)
   const subcommands = commands.map((cmd) => snake((cmd.subtype ?? '').replace(/^AT_/, '')))
   const columns = commands.flatMap((cmd) => {
     const name = as(cmd.def, 'ColumnDef')?.colname ?? cmd.name
@@ -46,9 +48,13 @@ export function alterTable(statement: Statement, stmt: Body<'AlterTableStmt'>): 
   for (const cmd of commands) {
     // USING, defaults of new columns and checks are computed for the rows there are.
     runExpressions(statement, cmd.def)
-    if (cmd.subtype !== undefined && ownership.test(cmd.subtype)) add(statement, 'sql.grant', object.resource, { subcommand: snake(cmd.subtype.slice(3)) })
+    if (cmd.subtype !== undefined && ownership.test(cmd.subtype)) {
+      add(statement, 'sql.grant', object.resource, { subcommand: snake(cmd.subtype.slice(3)) })
+    }
     const other = as(cmd.def, 'PartitionCmd')?.name ?? as(cmd.def, 'RangeVar')
-    if (other?.relname !== undefined) act(statement, relationObject(statement, other), 'alter', { subcommands: [snake((cmd.subtype ?? '').slice(3))] })
+    if (other?.relname !== undefined) {
+      act(statement, relationObject(statement, other), 'alter', { subcommands: [snake((cmd.subtype ?? '').slice(3))] })
+    }
   }
   catalogChanged(statement, simulate(statement, table, commands))
 }
@@ -59,8 +65,12 @@ function relationObject(statement: Statement, range: Body<'RangeVar'> | undefine
 }
 
 /** Subcommands after which names mean what they meant. */
-const neutral =
-  /^AT_(ColumnDefault|DropNotNull|SetNotNull|SetExpression|DropExpression|SetStatistics|SetOptions|ResetOptions|SetStorage|SetCompression|AddConstraint|AlterConstraint|ValidateConstraint|DropConstraint|AlterColumnType|AlterColumnGenericOptions|ChangeOwner|ClusterOn|DropCluster|SetLogged|SetUnLogged|SetTableSpace|SetRelOptions|ResetRelOptions|ReplicaIdentity|.*RowSecurity|AddIdentity|SetIdentity|DropIdentity|GenericOptions|AddIndex|SetAccessMethod)$/
+const neutral = new RegExp(
+  '^AT_(ColumnDefault|DropNotNull|SetNotNull|SetExpression|DropExpression|SetStatistics|SetOptions|ResetOptions|SetStorage' +
+    '|SetCompression|AddConstraint|AlterConstraint|ValidateConstraint|DropConstraint|AlterColumnType|AlterColumnGenericOptions' +
+    '|ChangeOwner|ClusterOn|DropCluster|SetLogged|SetUnLogged|SetTableSpace|SetRelOptions|ResetRelOptions|ReplicaIdentity' +
+    '|.*RowSecurity|AddIdentity|SetIdentity|DropIdentity|GenericOptions|AddIndex|SetAccessMethod)$',
+)
 
 /** Lays the changed columns over the catalog. Returns what can't be simulated. */
 function simulate(statement: Statement, table: ResolvedRelation, commands: readonly Body<'AlterTableCmd'>[]): string | undefined {
@@ -98,7 +108,9 @@ export function rename(statement: Statement, stmt: Body<'RenameStmt'>): void {
   const table = object.relation
   const { overlay: made } = statement.state
   moved(statement, table, stmt.renameType === 'OBJECT_COLUMN' ? stmt.subname : undefined, (name) =>
-    stmt.renameType === 'OBJECT_COLUMN' ? `${table?.resource ?? ''}.${quoteIdent(details.to)}` : `${quoteIdent(table?.schema ?? '')}.${quoteIdent(details.to)}.${quoteIdent(name)}`,
+    stmt.renameType === 'OBJECT_COLUMN'
+      ? `${table?.resource ?? ''}.${quoteIdent(details.to)}`
+      : `${quoteIdent(table?.schema ?? '')}.${quoteIdent(details.to)}.${quoteIdent(name)}`,
   )
   if (stmt.relation && table?.relation && stmt.renameType === 'OBJECT_COLUMN') {
     overlay(statement, table, table.relation.columns.map((column) => (column.name === stmt.subname ? details.to : column.name)))
@@ -109,11 +121,19 @@ export function rename(statement: Statement, stmt: Body<'RenameStmt'>): void {
     made.create({ ...table.relation, schema: table.schema, name: details.to }, statement.walk.names.catalog.lineage(table.relation))
     return catalogChanged(statement)
   }
-  catalogChanged(statement, stmt.renameType === 'OBJECT_TABCONSTRAINT' || stmt.renameType === 'OBJECT_INDEX' ? undefined : `it renames ${object.resource}`)
+  catalogChanged(
+    statement,
+    stmt.renameType === 'OBJECT_TABCONSTRAINT' || stmt.renameType === 'OBJECT_INDEX' ? undefined : `it renames ${object.resource}`,
+  )
 }
 
 /** What is renamed or moved is read under another name from then on: for masks the same as being stored there. */
-function moved(statement: Statement, table: ResolvedRelation | undefined, only: string | undefined, into: (column: string) => string): void {
+function moved(
+  statement: Statement,
+  table: ResolvedRelation | undefined,
+  only: string | undefined,
+  into: (column: string) => string,
+): void {
   if (!table) return
   const names = only === undefined ? (table.relation?.columns.map((column) => column.name) ?? ['*']) : [only]
   for (const name of names) {
@@ -133,17 +153,31 @@ export function alterObjectSchema(statement: Statement, stmt: Body<'AlterObjectS
   const object = stmt.relation ? relationObject(statement, stmt.relation) : namedObject(statement.walk, stmt.objectType, stmt.object)
   act(statement, object, 'alter', { schema: stmt.newschema ?? '' })
   const { relation } = object
-  if (stmt.relation) moved(statement, relation, undefined, (name) => `${quoteIdent(stmt.newschema ?? '')}.${quoteIdent(relation?.name ?? '')}.${quoteIdent(name)}`)
+  if (stmt.relation) {
+    moved(
+      statement,
+      relation,
+      undefined,
+      (name) => `${quoteIdent(stmt.newschema ?? '')}.${quoteIdent(relation?.name ?? '')}.${quoteIdent(name)}`,
+    )
+  }
   catalogChanged(statement, `it moves ${object.resource} to another schema`)
 }
 
 export function alterDepends(statement: Statement, stmt: Body<'AlterObjectDependsStmt'>): void {
-  const object = stmt.relation && !stmt.object ? relationObject(statement, stmt.relation) : namedObject(statement.walk, stmt.objectType, stmt.object)
+  const object =
+    stmt.relation && !stmt.object ? relationObject(statement, stmt.relation) : namedObject(statement.walk, stmt.objectType, stmt.object)
   act(statement, object, 'alter', { depends: true })
 }
 
 /** ALTER of objects that have no statement kind of their own worth telling apart. */
-export function alterNamed(statement: Statement, word: string, names: readonly Node[] | undefined, body: object, details: JsonObject = {}): void {
+export function alterNamed(
+  statement: Statement,
+  word: string,
+  names: readonly Node[] | undefined,
+  body: object,
+  details: JsonObject = {},
+): void {
   act(statement, { resource: `${word} ${objectName(statement.walk, qualified(names))}`, family: 'ddl' }, 'alter', details)
   runExpressions(statement, body)
   catalogChanged(statement, `it alters a ${word}`)
@@ -159,7 +193,9 @@ export function alterFunction(statement: Statement, stmt: Body<'AlterFunctionStm
 }
 
 export function alterSequence(statement: Statement, stmt: Body<'AlterSeqStmt'>): void {
-  act(statement, relationObject(statement, stmt.sequence), 'alter', { options: (stmt.options ?? []).map((node) => as(node, 'DefElem')?.defname ?? '') })
+  act(statement, relationObject(statement, stmt.sequence), 'alter', {
+    options: (stmt.options ?? []).map((node) => as(node, 'DefElem')?.defname ?? ''),
+  })
 }
 
 export function drop(statement: Statement, stmt: Body<'DropStmt'>): void {
@@ -168,10 +204,14 @@ export function drop(statement: Statement, stmt: Body<'DropStmt'>): void {
   for (const node of stmt.objects ?? []) {
     const object = namedObject(walk, stmt.removeType, node)
     act(statement, object, 'drop', { kind: kindWord(stmt.removeType), ...(stmt.behavior === 'DROP_CASCADE' ? { cascade: true } : {}) })
-    if (stmt.removeType === 'OBJECT_POLICY') add(statement, 'sql.grant', object.resource, { verb: 'drop_policy', policy: object.part ?? '' })
+    if (stmt.removeType === 'OBJECT_POLICY') {
+      add(statement, 'sql.grant', object.resource, { verb: 'drop_policy', policy: object.part ?? '' })
+    }
     if (object.relation && object.part === undefined) {
       state.overlay.drop(object.relation.schema, object.relation.name)
-      for (const child of object.relation.relation?.children ?? []) walk.effects.add('sql.ddl.drop', child, { implied: true, details: { via: [object.resource] } })
+      for (const child of object.relation.relation?.children ?? []) {
+        walk.effects.add('sql.ddl.drop', child, { implied: true, details: { via: [object.resource] } })
+      }
     } else if (stmt.removeType === 'OBJECT_SCHEMA') {
       state.overlay.setSchema(as(node, 'String')?.sval ?? '', false)
       unsimulated = `it drops ${object.resource}`
@@ -188,7 +228,10 @@ export function truncate(statement: Statement, stmt: Body<'TruncateStmt'>): void
     if (!range) continue
     const table = existingRelation(walk, rangeName(range))
     const cascade = stmt.behavior === 'DROP_CASCADE'
-    writeEffect(walk, table, 'truncate', { details: { ...(cascade ? { cascade } : {}), ...(stmt.restart_seqs ? { restart_sequences: true } : {}) }, inherit: range.inh === true })
+    writeEffect(walk, table, 'truncate', {
+      details: { ...(cascade ? { cascade } : {}), ...(stmt.restart_seqs ? { restart_sequences: true } : {}) },
+      inherit: range.inh === true,
+    })
     if (cascade) truncateReferring(statement, table.resource, table.relation, new Set([table.resource]))
   }
 }
@@ -227,7 +270,13 @@ export function grant(statement: Statement, stmt: Body<'GrantStmt'>, defaults = 
   }
   if (defaults || (stmt.targtype !== undefined && schemaWide.has(stmt.targtype))) {
     const names = strings(stmt.objects)
-    for (const name of names.length > 0 ? names : ['*']) add(statement, 'sql.grant', `schema ${name === '*' ? name : quoteIdent(name)}`, { ...details, kind: kindWord(stmt.objtype), all: true })
+    for (const name of names.length > 0 ? names : ['*']) {
+      add(statement, 'sql.grant', `schema ${name === '*' ? name : quoteIdent(name)}`, {
+        ...details,
+        kind: kindWord(stmt.objtype),
+        all: true,
+      })
+    }
     return
   }
   for (const node of stmt.objects ?? []) {

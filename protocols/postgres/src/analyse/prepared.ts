@@ -20,7 +20,10 @@ function innerOf(statement: Statement, stmt: Body<'PrepareStmt'>): StatementAnal
   const text = preparedText(statement.text)
   const kind = stmt.query ? kindOf(stmt.query) : ''
   if (!stmt.query || text === undefined || kindOf(parseText(text)[0]?.node ?? stmt.query) !== kind) {
-    throw statement.walk.unresolved('the prepared query can not be told from its text', 'Write PREPARE name AS query, without anything unusual.')
+    throw statement.walk.unresolved(
+      'the prepared query can not be told from its text',
+      'Write PREPARE name AS query, without anything unusual.',
+    )
   }
   const walk = new Walk(statement.walk.names, '', statement.walk.budget)
   const inner: Statement = { ...statement, text, walk, output: noOutput, endsTransaction: false }
@@ -85,14 +88,22 @@ export function deallocate(statement: Statement, stmt: Body<'DeallocateStmt'>): 
 const cursorHold = 0x20
 
 export function declareCursor(statement: Statement, stmt: Body<'DeclareCursorStmt'>): void {
-  const inner: Statement = { ...statement, walk: new Walk(statement.walk.names, statement.walk.text, statement.walk.budget), output: noOutput }
+  const inner: Statement = {
+    ...statement,
+    walk: new Walk(statement.walk.names, statement.walk.text, statement.walk.budget),
+    output: noOutput,
+  }
   if (stmt.query) runStatement(inner, stmt.query)
   statement.walk.callsVolatile ||= inner.walk.callsVolatile
   const effects = inner.walk.finish()
   const name = stmt.portalname ?? ''
   statement.walk.effects.addAll(effects, { details: { cursor: name } })
   for (const column of inner.walk.reads) statement.walk.reads.add(column)
-  statement.walk.changes.push(...inner.walk.changes, { kind: 'cursor', name, cursor: { effects, output: inner.output, ...(((stmt.options ?? 0) & cursorHold) === 0 ? {} : { hold: true }) } })
+  statement.walk.changes.push(...inner.walk.changes, {
+    kind: 'cursor',
+    name,
+    cursor: { effects, output: inner.output, ...(((stmt.options ?? 0) & cursorHold) === 0 ? {} : { hold: true }) },
+  })
   harmless(statement, 'sql.cursor', `cursor ${name}`, { declare: true })
 }
 
@@ -101,7 +112,12 @@ export function fetchCursor(statement: Statement, stmt: Body<'FetchStmt'>): void
   const { walk, state } = statement
   const name = stmt.portalname ?? ''
   const cursor = state.cursors.get(name)
-  if (!cursor) throw walk.unresolved(`cursor "${name}" does not exist on this connection`, 'DECLARE it in this session first; cursors opened by a function can not be read.')
+  if (!cursor) {
+    throw walk.unresolved(
+      `cursor "${name}" does not exist on this connection`,
+      'DECLARE it in this session first; cursors opened by a function can not be read.',
+    )
+  }
   walk.effects.addAll(cursor.effects, { details: { cursor: name } })
   if (cursor.output.kind === 'columns') {
     for (const column of cursor.output.columns) for (const source of column.sources) walk.reads.add(walk.namedColumn(source))
