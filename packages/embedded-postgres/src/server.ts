@@ -59,7 +59,7 @@ export class EmbeddedServer {
     if (!existsSync(join(data, 'PG_VERSION'))) await initialise(binaries.initdb, options, account)
     const password = readFileSync(passwordFile, 'utf8').trim()
 
-    const running = runningServer(data)
+    const running = await runningServer(data)
     if (running && (options.port === 0 || options.port === running.port)) return new EmbeddedServer(running.pid, running.port, user, password, undefined)
     for (let attempt = 1; ; attempt += 1) {
       const port = options.port === 0 ? await freePort() : options.port
@@ -85,7 +85,7 @@ export class EmbeddedServer {
     } catch {
       return // It went between the look and the signal.
     }
-    for (const end = Date.now() + stopTimeoutMilliseconds; this.#alive() && Date.now() < end; ) await new Promise((resolve) => setTimeout(resolve, pollMilliseconds))
+    for (const end = Date.now() + stopTimeoutMilliseconds; this.#alive() && Date.now() < end; ) await pause()
   }
 
   #alive(): boolean {
@@ -156,15 +156,29 @@ function ready(child: ChildProcess): Promise<void> {
   })
 }
 
-/** A live postmaster on this data directory, by its own lock file. */
-function runningServer(data: string): { pid: number; port: number } | undefined {
+/** A server that accepts connections on this data. One that is only just starting or stopping is waited for. */
+async function runningServer(data: string): Promise<{ pid: number; port: number } | undefined> {
+  for (const end = Date.now() + startTimeoutMilliseconds; Date.now() < end; await pause()) {
+    const found = lockFileOf(data)
+    if (found === undefined || !isServer(found.pid, data)) return undefined
+    if (found.ready) return { pid: found.pid, port: found.port }
+  }
+  throw new EmbeddedPostgresError('another PostgreSQL server holds the data, and neither gets ready nor ends')
+}
+
+/** What a postmaster says of itself: pid, data directory, start time, port, socket directory, address, key, state. */
+function lockFileOf(data: string): { pid: number; port: number; ready: boolean } | undefined {
   const lockFile = join(data, 'postmaster.pid')
   if (!existsSync(lockFile)) return undefined
   const lines = readFileSync(lockFile, 'utf8').split('\n')
   const pid = Number(lines[0])
   const port = Number(lines[3])
-  if (!Number.isInteger(pid) || pid <= 0 || !Number.isInteger(port) || port <= 0 || lines[7]?.trim() !== 'ready') return undefined
-  return isServer(pid, data) ? { pid, port } : undefined
+  if (!Number.isInteger(pid) || pid <= 0) return undefined
+  return { pid, port, ready: lines[7]?.trim() === 'ready' && Number.isInteger(port) && port > 0 }
+}
+
+function pause(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, pollMilliseconds))
 }
 
 /** Whether this process lives and is a server (on this data): a pid may have been given to another process since. */

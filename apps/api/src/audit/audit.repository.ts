@@ -18,22 +18,8 @@ export interface ChainedEvent {
 }
 
 /** A row as stored, times as `YYYY-MM-DDTHH:MM:SS.ffffffZ`. */
-export interface EventRow {
+export interface EventRow extends EventColumns {
   readonly position: bigint
-  readonly id: string
-  readonly time: string
-  readonly receivedAt: string
-  readonly source: string
-  readonly sourceSeq: bigint | null
-  readonly kind: string
-  readonly sessionId: string | null
-  readonly command: number | null
-  readonly identity: string | null
-  readonly target: string | null
-  readonly actions: readonly string[]
-  readonly objects: readonly string[]
-  readonly decision: string | null
-  readonly rule: string | null
   readonly body: string
   readonly prevHash: Uint8Array
   readonly hash: Uint8Array

@@ -1,13 +1,13 @@
 import { createHash, sign as signBytes } from 'node:crypto'
-import { chmod, mkdtemp, readFile, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { rm } from 'node:fs/promises'
 import { compactDecrypt, importJWK, type CryptoKey, type JWK } from 'jose'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { passableDirectory } from '@sallyport/embedded-postgres'
 import { jwsType, verifyControlJws, verifyGrant, type AckPayload, type KillPayload, type LeasePayload, type PinnedKeys } from '@sallyport/kit'
 import type { GatewayDownReceived, OpenSessionReplyReceived, SessionGrantedReceived, SessionRefusedReceived } from '@sallyport/proto'
 import { LeasesService } from '../sessions/leases.service.js'
 import { startApi, type RunningApi } from '../start.js'
+import { adminTokenIn, environmentIn } from './environment.js'
 import { TestIssuer } from './issuer.js'
 import { ScramClient } from './scram-client.js'
 import {
@@ -30,12 +30,7 @@ let keys: PinnedKeys
 let counter = 0
 const instanceId = 'instance-1'
 
-const documents = (rules: string, extra = ''): string => `
-apiVersion: sallyport.dev/v1
-kind: IdentityProvider
-metadata: { name: ci }
-spec: { issuer: "${issuer.url}", audience: sallyport, insecureHttp: true, algorithms: [ES256] }
----
+const documents = (rules: string, extra = ''): string => `${issuer.document}---
 apiVersion: sallyport.dev/v1
 kind: Workload
 metadata: { name: shop-ci }
@@ -139,21 +134,9 @@ const jwsOf = (typ: string) => (message: GatewayDownReceived) => {
 
 beforeAll(async () => {
   issuer = await TestIssuer.start()
-  directory = await mkdtemp(join(tmpdir(), 'sallyport-api-it-'))
-  await chmod(directory, 0o711)
-  const tokenFile = join(directory, 'tokens', 'ada')
-  api = await startApi(
-    {
-      SALLYPORT_DATA_DIR: join(directory, 'data'),
-      SALLYPORT_HTTP_PORT: '0',
-      SALLYPORT_GRPC_PORT: '0',
-      SALLYPORT_INSECURE_HTTP: 'true',
-      SALLYPORT_BOOTSTRAP_ADMIN: 'ada',
-      SALLYPORT_BOOTSTRAP_TOKEN_FILE: tokenFile,
-    },
-    process.env['DEBUG_API'] === undefined ? false : console,
-  )
-  admin = (await readFile(tokenFile, 'utf8')).trim()
+  directory = passableDirectory('sallyport-api-it-')
+  api = await startApi(environmentIn(directory), process.env['DEBUG_API'] === undefined ? false : console)
+  admin = await adminTokenIn(directory)
 })
 
 afterAll(async () => {
