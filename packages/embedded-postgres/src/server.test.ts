@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, rmSync, statSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -33,6 +33,19 @@ test('a server that a killed process left behind is taken over, with its passwor
   await second.stop()
   expect(await isFree(first.port)).toBe(true)
   await first.stop()
+})
+
+test('a server that is still stopping on the data is waited for', async () => {
+  const first = await EmbeddedServer.start(options)
+  const stopped = first.stop()
+  const lockFile = join(options.data, 'postmaster.pid')
+  // The signal needs a moment to arrive.
+  while (existsSync(lockFile) && /^ready *$/m.test(readFileSync(lockFile, 'utf8'))) await new Promise((resolve) => setTimeout(resolve, 1))
+  const second = await EmbeddedServer.start(options)
+  await stopped
+  expect(second.pid).not.toBe(first.pid)
+  expect(await isFree(second.port)).toBe(false)
+  await second.stop()
 })
 
 test('data and password outlive a stop; the password is its owner\'s alone', async () => {

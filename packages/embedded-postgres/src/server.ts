@@ -168,9 +168,12 @@ async function runningServer(data: string): Promise<{ pid: number; port: number 
 
 /** What a postmaster says of itself: pid, data directory, start time, port, socket directory, address, key, state. */
 function lockFileOf(data: string): { pid: number; port: number; ready: boolean } | undefined {
-  const lockFile = join(data, 'postmaster.pid')
-  if (!existsSync(lockFile)) return undefined
-  const lines = readFileSync(lockFile, 'utf8').split('\n')
+  let lines: string[]
+  try {
+    lines = readFileSync(join(data, 'postmaster.pid'), 'utf8').split('\n')
+  } catch {
+    return undefined
+  }
   const pid = Number(lines[0])
   const port = Number(lines[3])
   if (!Number.isInteger(pid) || pid <= 0) return undefined
