@@ -65,6 +65,11 @@ describe('identity', () => {
     await session.exited
     expect(Date.now() - before).toBeLessThan(2500)
     expect((await psql(jit, 'SELECT 1')).code).toBe(2)
+    const ended = await eventually(async () => {
+      const { body } = await stack.api('GET', '/v1/sessions?limit=200')
+      return body.items.filter((item: { credential_id: string; end_reason: string | null }) => item.credential_id === credential.credential_id && item.end_reason !== null)
+    }, 'the sessions have ended')
+    expect(ended.map((item: { end_reason: string }) => item.end_reason)).toEqual(['the credential was revoked', 'client_closed'])
   })
 
   test('a single-use credential opens one session', async () => {
@@ -88,6 +93,12 @@ describe('identity', () => {
     const { body } = await stack.api('GET', '/v1/credentials?limit=200')
     const newest = body.items.toSorted((a: { created_at: string }, b: { created_at: string }) => b.created_at.localeCompare(a.created_at))[0]
     expect(newest.revoked_at).not.toBeNull()
+    // The revocation comes right behind the client's end, and is not why the session ended.
+    const session = await eventually(async () => {
+      const { body } = await stack.api('GET', '/v1/sessions?limit=200')
+      return body.items.find((item: { credential_id: string; ended_at: string | null }) => item.credential_id === newest.id && item.ended_at !== null)
+    }, 'the session has ended')
+    expect(session.end_reason).toBe('client_closed')
   })
 })
 

@@ -1,9 +1,10 @@
 import { dirname, resolve } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
+import { passableDirectory } from '@sallyport/embedded-postgres'
 import { readArguments, usage, type RunnerArguments } from './arguments.js'
 import { Resources } from './process/resources.js'
-import { persistentDirectory, temporaryDirectory } from './stack/data-directory.js'
+import { persistentDirectory } from './stack/data-directory.js'
 import { describeStack } from './stack/description.js'
 import { defaultPorts, freePorts, shiftPorts, type StackOptions } from './stack/options.js'
 import { startStack, type Stack } from './stack/stack.js'
@@ -58,7 +59,7 @@ function stackOptions(given: RunnerArguments): StackOptions {
     const dataDirectory = given.dataDirectory ?? persistentDirectory(root, shared.say)
     return { ...shared, dataDirectory, temporary: false, ports: shiftPorts(defaultPorts, given.portOffset) }
   }
-  const dataDirectory = given.dataDirectory ?? temporaryDirectory()
+  const dataDirectory = given.dataDirectory ?? passableDirectory('sallyport-')
   // A directory that somebody named is theirs: only our own is removed.
   return { ...shared, dataDirectory, temporary: given.dataDirectory === undefined, ports: freePorts }
 }

@@ -23,8 +23,7 @@ export interface FrameMuxOptions {
   readonly onReaderError?: (error: unknown) => void
   /**
    * Defers a flush to the end of the event loop's turn. Default {@link setImmediate}; tests drive it by hand.
-   * Measured through gateway and agent over mTLS, 60-byte ping-pong: against a microtask per callback, the same at one
-   * session (within noise) and 1.6 to 2.5 times the rate at 8 and 32 sessions, because a turn's answers share a batch.
+   * Not a microtask: that would flush after each callback, while the answers of a whole turn can share a batch.
    */
   readonly schedule?: (flush: () => void) => void
 }

@@ -18,22 +18,8 @@ export interface ChainedEvent {
 }
 
 /** A row as stored, times as `YYYY-MM-DDTHH:MM:SS.ffffffZ`. */
-export interface EventRow {
+export interface EventRow extends EventColumns {
   readonly position: bigint
-  readonly id: string
-  readonly time: string
-  readonly receivedAt: string
-  readonly source: string
-  readonly sourceSeq: bigint | null
-  readonly kind: string
-  readonly sessionId: string | null
-  readonly command: number | null
-  readonly identity: string | null
-  readonly target: string | null
-  readonly actions: readonly string[]
-  readonly objects: readonly string[]
-  readonly decision: string | null
-  readonly rule: string | null
   readonly body: string
   readonly prevHash: Uint8Array
   readonly hash: Uint8Array
@@ -51,6 +37,9 @@ export const selectRow = Prisma.sql`
   FROM event`
 
 /** The chain in the database. Raw SQL: Prisma's own inserts cost about a millisecond a row. */
+/** How an agent tells the end of a session that a kill ended: by its own order, by the gateway's, or for want of a lease. */
+const endsByKill = ['killed', 'connection_lost', 'lease_expired']
+
 @Injectable()
 export class AuditRepository {
   constructor(private readonly prisma: PrismaService) {}
@@ -121,13 +110,17 @@ export class AuditRepository {
     await tx.$executeRaw`UPDATE node SET acked_seq = ${seq} WHERE id = ${node}::uuid`
   }
 
-  /** Closes sessions in the same transaction that stores their end. What a kill has written already stays. */
+  /**
+   * Closes sessions in the same transaction that stores their end. A kill's reason stays when the kill ended the session;
+   * one that had ended before the kill reached it (`sallyport exec` revokes as soon as its client is gone) keeps its own.
+   */
   async endSessions(tx: Transaction, ended: readonly SessionEnded[]): Promise<void> {
     // In order of id, so that two replicas can't wait for each other.
     await tx.$queryRaw`SELECT 1 FROM session WHERE id = ANY(${ended.map((end) => end.session)}::uuid[]) ORDER BY id FOR UPDATE`
     await tx.$executeRaw`
       UPDATE session SET commands = greatest(session.commands, r.commands), ended_at = coalesce(session.ended_at, r."time"),
-        end_reason = coalesce(session.end_reason, r.reason)
+        end_reason = CASE WHEN session.killed_at IS NOT NULL AND session.ended_at IS NULL AND NOT r.reason = ANY(${endsByKill}::text[])
+          THEN r.reason ELSE coalesce(session.end_reason, r.reason) END
       FROM jsonb_to_recordset(${JSON.stringify(ended)}::jsonb) AS r(session uuid, reason text, commands int, "time" timestamptz)
       WHERE session.id = r.session`
   }

@@ -90,6 +90,24 @@ describe('audit', () => {
       await events.ingest(agent, 1n, [record(1, 'session.end', { session: id, reason: 'client_closed', commands: 7 })])
       expect(await t.postgres.prisma.session.findUnique({ where: { id } })).toMatchObject({ commands: 7, endReason: 'client_closed' })
     })
+
+    it('keeps the reason that came first: the session\'s own when it was over before the kill reached it, else the kill\'s', async () => {
+      const agent = await makeAgent(t.postgres.prisma)
+      const killed = { killedAt: new Date(), endReason: 'the credential was revoked' }
+      let seq = 0
+      for (const [told, kept] of [
+        ['client_closed', 'client_closed'],
+        ['target_closed', 'target_closed'],
+        ['killed', killed.endReason],
+        ['connection_lost', killed.endReason],
+        ['lease_expired', killed.endReason],
+      ]) {
+        const { id } = await makeSession(t.postgres.prisma, agent, killed)
+        seq += 1
+        await events.ingest(agent, BigInt(seq), [record(seq, 'session.end', { session: id, reason: told, commands: 1 })])
+        expect(await t.postgres.prisma.session.findUnique({ where: { id } })).toMatchObject({ endReason: kept, endedAt: expect.any(Date) })
+      }
+    })
   })
 
   describe('search', () => {

@@ -1,13 +1,14 @@
 import { Injectable } from '@nestjs/common'
-import { formatDocumentError, type Document } from '@sallyport/policy'
+import { keyOf, parseDocumentFiles, runPolicyTests, type PolicyTestResult } from '@sallyport/kit'
+import { formatDocumentError, type Document, type DocumentError } from '@sallyport/policy'
 import type { Transaction } from '../audit/audit.repository.js'
 import { EventsService } from '../audit/events.service.js'
 import type { DocumentApplied } from '../audit/events.js'
-import { runPolicyTests } from '../policies/policy-tests.js'
 import { Problem } from '../problem/problem.js'
+import { protocols } from '../protocols.js'
 import { unifiedDiff } from './diff.js'
-import { checkSet, keyOf, mergeSets, parseFiles, warnings } from './document-set.js'
-import type { ApplyReply, ApplyRequest, DocumentChange, TestResult } from './documents.dto.js'
+import { checkSet, documentContext, mergeSets, warnings } from './document-set.js'
+import type { ApplyReply, ApplyRequest, DocumentChange } from './documents.dto.js'
 import { DocumentsRepository } from './documents.repository.js'
 import { DocumentsService, readRow, versionOf } from './documents.service.js'
 
@@ -31,7 +32,7 @@ export class ApplyService {
     if (request.documents.reduce((sum, file) => sum + file.text.length, 0) > maxTotalCharacters) {
       throw new Problem(413, 'TOO_LARGE', 'The documents are too large together.')
     }
-    const parsed = parseFiles(request.documents)
+    const parsed = parseDocumentFiles(request.documents, documentContext)
     if (parsed.errors.length > 0) throw invalid(parsed.errors)
     const reply = await this.repository.transaction((tx) => this.#apply(tx, parsed.documents, request, author))
     if (reply.applied) await this.documents.reload()
@@ -53,7 +54,7 @@ export class ApplyService {
     const next = mergeSets(current, applied, request.prune ?? false)
     const errors = checkSet(current, next)
     if (errors.length > 0) throw invalid(errors)
-    const tests = runPolicyTests(next)
+    const tests = runPolicyTests({ documents: next, descriptors: protocols, assumeMissing: false })
     if (tests.some((test) => !test.ok)) throw testsFailed(tests)
 
     const changes = compareSets(current, next)
@@ -94,7 +95,7 @@ function compareSets(current: readonly Document[], next: readonly Document[]): D
   })
 }
 
-function invalid(errors: Parameters<typeof formatDocumentError>[0][]): Problem {
+function invalid(errors: readonly DocumentError[]): Problem {
   const first = errors[0]
   const more = errors.length > 1 ? ` (and ${errors.length - 1} more)` : ''
   return new Problem(422, 'INVALID_DOCUMENTS', `Nothing was applied: ${first ? formatDocumentError(first) : 'a document is not valid'}${more}`, {
@@ -102,7 +103,7 @@ function invalid(errors: Parameters<typeof formatDocumentError>[0][]): Problem {
   })
 }
 
-function testsFailed(tests: readonly TestResult[]): Problem {
+function testsFailed(tests: readonly PolicyTestResult[]): Problem {
   const failed = tests.filter((test) => !test.ok)
   return new Problem(422, 'POLICY_TESTS_FAILED', `Nothing was applied: ${failed.length} of ${tests.length} policy tests failed.`, {
     hint: 'See tests[]: change the policy, or what the test expects.',

@@ -1,10 +1,6 @@
-import { checkReferences, groupsOfUser, parseDocuments, type Document, type DocumentContext, type DocumentError } from '@sallyport/policy'
-import { protocolOf, protocols } from '../protocols.js'
-
-export interface SourceFile {
-  readonly path: string
-  readonly text: string
-}
+import { documentContextOf, keyOf } from '@sallyport/kit'
+import { checkReferences, groupsOfUser, type Document, type DocumentError } from '@sallyport/policy'
+import { protocols } from '../protocols.js'
 
 export interface SetWarning {
   readonly path: string
@@ -13,38 +9,7 @@ export interface SetWarning {
 }
 
 /** What documents are checked against: the protocols of this control plane. */
-export const documentContext: DocumentContext = {
-  actionTrees: Object.fromEntries(protocols.map((descriptor) => [descriptor.protocol, descriptor.actions])),
-  parseTargetSpec(protocol, spec) {
-    const descriptor = protocolOf(protocol)
-    if (!descriptor) throw new Error(`unknown protocol "${protocol}"`)
-    return descriptor.parseTargetSpec(spec)
-  },
-}
-
-export const keyOf = (document: { readonly kind: string; readonly name: string }): string => `${document.kind}/${document.name}`
-
-/** Parses all files; a document that stands in two of them is an error. */
-export function parseFiles(files: readonly SourceFile[]): { documents: Document[]; errors: DocumentError[] } {
-  const documents: Document[] = []
-  const errors: DocumentError[] = []
-  const places = new Map<string, Document>()
-  for (const file of files) {
-    const parsed = parseDocuments(file.text, file.path, documentContext)
-    errors.push(...parsed.errors)
-    for (const document of parsed.documents) {
-      const before = places.get(keyOf(document))
-      if (before) {
-        const message = `the ${document.kind} "${document.name}" stands in ${before.path}, line ${before.line}, too`
-        errors.push({ path: document.path, line: document.line, column: 1, message })
-        continue
-      }
-      places.set(keyOf(document), document)
-      documents.push(document)
-    }
-  }
-  return { documents, errors }
-}
+export const documentContext = documentContextOf(protocols)
 
 /** The set as it would stand after an apply. */
 export function mergeSets(current: readonly Document[], applied: readonly Document[], prune: boolean): Document[] {

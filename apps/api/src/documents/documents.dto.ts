@@ -1,3 +1,4 @@
+import type { PolicyTestResult } from '@sallyport/kit'
 import { documentKindNames } from '@sallyport/policy'
 import { z } from 'zod'
 
@@ -27,22 +28,9 @@ export interface DocumentChange {
   readonly diff: string
 }
 
-export interface TestResult {
-  readonly policy: string
-  readonly index: number
-  readonly as: string
-  readonly run: string
-  readonly target?: string
-  readonly expected: string
-  readonly actual: string
-  readonly ok: boolean
-  readonly rule: string
-  readonly reason: string
-}
-
 export interface ApplyReply {
   readonly changes: readonly DocumentChange[]
-  readonly tests: readonly TestResult[]
+  readonly tests: readonly PolicyTestResult[]
   readonly warnings: readonly { readonly path: string; readonly line?: number; readonly message: string }[]
   readonly applied: boolean
   /** Digest of the whole set as it is after this call. */

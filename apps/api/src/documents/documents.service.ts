@@ -1,12 +1,13 @@
 import { createHash } from 'node:crypto'
 import { Injectable, Logger, type OnModuleInit } from '@nestjs/common'
 import { ModuleRef } from '@nestjs/core'
+import { keyOf } from '@sallyport/kit'
 import { parseDocuments, type Document, type DocumentByKind, type DocumentKind } from '@sallyport/policy'
 import type { Document as DocumentRow } from '../generated/prisma/client.js'
 import { NotifyService } from '../notify/notify.service.js'
 import { protocols } from '../protocols.js'
 import { SessionsService } from '../sessions/sessions.service.js'
-import { documentContext, keyOf } from './document-set.js'
+import { documentContext } from './document-set.js'
 import { documentsChannel, DocumentsRepository } from './documents.repository.js'
 
 /** The documents in force at one moment. Immutable; an apply replaces it. */

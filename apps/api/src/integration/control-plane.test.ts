@@ -1,13 +1,13 @@
 import { createHash, sign as signBytes } from 'node:crypto'
-import { chmod, mkdtemp, readFile, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { rm } from 'node:fs/promises'
 import { compactDecrypt, importJWK, type CryptoKey, type JWK } from 'jose'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { passableDirectory } from '@sallyport/embedded-postgres'
 import { jwsType, verifyControlJws, verifyGrant, type AckPayload, type KillPayload, type LeasePayload, type PinnedKeys } from '@sallyport/kit'
 import type { GatewayDownReceived, OpenSessionReplyReceived, SessionGrantedReceived, SessionRefusedReceived } from '@sallyport/proto'
 import { LeasesService } from '../sessions/leases.service.js'
 import { startApi, type RunningApi } from '../start.js'
+import { adminTokenIn, environmentIn } from './environment.js'
 import { TestIssuer } from './issuer.js'
 import { ScramClient } from './scram-client.js'
 import {
@@ -30,12 +30,7 @@ let keys: PinnedKeys
 let counter = 0
 const instanceId = 'instance-1'
 
-const documents = (rules: string, extra = ''): string => `
-apiVersion: sallyport.dev/v1
-kind: IdentityProvider
-metadata: { name: ci }
-spec: { issuer: "${issuer.url}", audience: sallyport, insecureHttp: true, algorithms: [ES256] }
----
+const documents = (rules: string, extra = ''): string => `${issuer.document}---
 apiVersion: sallyport.dev/v1
 kind: Workload
 metadata: { name: shop-ci }
@@ -139,21 +134,9 @@ const jwsOf = (typ: string) => (message: GatewayDownReceived) => {
 
 beforeAll(async () => {
   issuer = await TestIssuer.start()
-  directory = await mkdtemp(join(tmpdir(), 'sallyport-api-it-'))
-  await chmod(directory, 0o711)
-  const tokenFile = join(directory, 'tokens', 'ada')
-  api = await startApi(
-    {
-      SALLYPORT_DATA_DIR: join(directory, 'data'),
-      SALLYPORT_HTTP_PORT: '0',
-      SALLYPORT_GRPC_PORT: '0',
-      SALLYPORT_INSECURE_HTTP: 'true',
-      SALLYPORT_BOOTSTRAP_ADMIN: 'ada',
-      SALLYPORT_BOOTSTRAP_TOKEN_FILE: tokenFile,
-    },
-    process.env['DEBUG_API'] === undefined ? false : console,
-  )
-  admin = (await readFile(tokenFile, 'utf8')).trim()
+  directory = passableDirectory('sallyport-api-it-')
+  api = await startApi(environmentIn(directory), process.env['DEBUG_API'] === undefined ? false : console)
+  admin = await adminTokenIn(directory)
 })
 
 afterAll(async () => {
@@ -321,6 +304,29 @@ describe('the control plane, walked through as gateway, agent and client', () =>
     expect((await open({ user: 'orders-db', secret: token })).granted).toBeDefined()
     expect((await call('POST', `/v1/sessions/${granted?.sessionId}/kill`, { reason: 'test' })).status).toBe(204)
     expect(await down.take((message) => message.kill?.sessionId === granted?.sessionId && message.kill)).toMatchObject({ reason: 'test' })
+  })
+
+  it('I a target that wants exchanged credentials takes no token as the password', async () => {
+    const rules = '{ allow: sql.select, on: "public.*" }'
+    const token = await issuer.mint(ciClaims)
+    const before = await open({ user: 'orders-db', secret: token })
+    const issued = (await exchange(token)).body
+    const proven = await open({ user: issued.username, secret: issued.access_token })
+    await apply(documents(rules).replace('  protocol: postgres\n', '  protocol: postgres\n  credentials: exchanged\n'))
+    // What a token had opened ends; what a credential opened lives.
+    expect(await down.take((message) => message.kill?.sessionId === before.granted?.sessionId && message.kill)).toMatchObject({ reason: expect.stringMatching(/no token/) })
+    expect((await call('GET', `/v1/sessions/${proven.granted?.sessionId}`)).body).toMatchObject({ state: 'live' })
+    const { granted, refused } = await open({ user: 'orders-db', secret: token })
+    expect(granted).toBeUndefined()
+    expect(refused).toMatchObject({ code: 'EXCHANGE_REQUIRED', hint: expect.stringMatching(/sallyport exec orders-db.*POST \/v1\/token/) })
+    expect((await call('GET', '/v1/events?kind=session.refused')).body.items[0]).toMatchObject({ event: { code: 'EXCHANGE_REQUIRED', target: 'orders-db' } })
+    // Who may not get there learns nothing, and a bad token isn't told about either.
+    expect((await open({ user: 'orders-db', secret: await issuer.mint({ ...ciClaims, repository_id: '999' }) })).refused).toMatchObject({ code: 'AUTHENTICATION_FAILED' })
+    expect((await open({ user: issued.username, secret: issued.access_token })).granted).toBeDefined()
+    const fresh = (await exchange(token)).body
+    expect((await open({ user: fresh.username, secret: fresh.access_token })).granted).toBeDefined()
+    await apply(documents(rules))
+    expect((await open({ user: 'orders-db', secret: token })).granted).toBeDefined()
   })
 
   it('refuses what it must', async () => {

@@ -33,6 +33,15 @@ export class TestIssuer {
     return new TestIssuer(url, server, privateKey, jwk, served)
   }
 
+  /** The IdentityProvider document `ci` that trusts it. */
+  get document(): string {
+    return `apiVersion: sallyport.dev/v1
+kind: IdentityProvider
+metadata: { name: ci }
+spec: { issuer: "${this.url}", audience: sallyport, insecureHttp: true, algorithms: [ES256] }
+`
+  }
+
   /** A token as a CI system would issue it; claims override. */
   mint(claims: JWTPayload = {}): Promise<string> {
     const now = Math.floor(Date.now() / 1000)

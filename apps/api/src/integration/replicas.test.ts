@@ -1,9 +1,10 @@
-import { chmod, mkdtemp, readFile, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, it } from 'vitest'
+import { passableDirectory } from '@sallyport/embedded-postgres'
 import type { GatewayDownReceived, OpenSessionReplyReceived } from '@sallyport/proto'
 import { startApi, type RunningApi } from '../start.js'
+import { adminTokenIn, environmentIn } from './environment.js'
 import { TestIssuer } from './issuer.js'
 import { controlPlaneClient, enrol, Received, type LinkStream, type OpenStream, type TestNode } from './test-node.js'
 
@@ -17,21 +18,7 @@ let gateway: TestNode
 let agent: TestNode
 const clients: ReturnType<typeof controlPlaneClient>[] = []
 
-const environment = (): Record<string, string> => ({
-  SALLYPORT_DATA_DIR: join(directory, 'data'),
-  SALLYPORT_HTTP_PORT: '0',
-  SALLYPORT_GRPC_PORT: '0',
-  SALLYPORT_INSECURE_HTTP: 'true',
-  SALLYPORT_BOOTSTRAP_ADMIN: 'ada',
-  SALLYPORT_BOOTSTRAP_TOKEN_FILE: join(directory, 'token'),
-})
-
-const documents = (action: string): string => `
-apiVersion: sallyport.dev/v1
-kind: IdentityProvider
-metadata: { name: ci }
-spec: { issuer: "${issuer.url}", audience: sallyport, insecureHttp: true, algorithms: [ES256] }
----
+const documents = (action: string): string => `${issuer.document}---
 apiVersion: sallyport.dev/v1
 kind: Workload
 metadata: { name: shop-ci }
@@ -87,14 +74,13 @@ async function openOn(api: RunningApi): Promise<string> {
 
 beforeAll(async () => {
   issuer = await TestIssuer.start()
-  directory = await mkdtemp(join(tmpdir(), 'sallyport-api-replicas-'))
-  await chmod(directory, 0o711)
-  first = await startApi(environment(), false)
-  admin = (await readFile(join(directory, 'token'), 'utf8')).trim()
+  directory = passableDirectory('sallyport-api-replicas-')
+  first = await startApi(environmentIn(directory), false)
+  admin = await adminTokenIn(directory)
   const data = join(directory, 'data')
   const password = (await readFile(join(data, 'postgres-password'), 'utf8')).trim()
   const port = (await readFile(join(data, 'postgres', 'postmaster.pid'), 'utf8')).split('\n')[3]
-  second = await startApi({ ...environment(), DATABASE_URL: `postgresql://sallyport:${password}@127.0.0.1:${port}/postgres` }, false)
+  second = await startApi({ ...environmentIn(directory), DATABASE_URL: `postgresql://sallyport:${password}@127.0.0.1:${port}/postgres` }, false)
   await post(first, '/v1/apply', { documents: [{ path: 'a.yaml', text: documents('sql.select') }] })
   gateway = await enrol(first.grpcPort, (await post(first, '/v1/agents/tokens', { kind: 'gateway', name: 'gw-1' })).token)
   agent = await enrol(second.grpcPort, (await post(second, '/v1/agents/tokens', { kind: 'agent', name: 'agent-1' })).token)
@@ -125,7 +111,7 @@ it('comes back after a restart with the same keys, its sessions and its gateways
   const sid = await openOn(second)
   await second.stop()
   await first.stop()
-  first = await startApi(environment(), false)
+  first = await startApi(environmentIn(directory), false)
   const down = await linkTo(first)
   const again = await enrol(first.grpcPort, (await post(first, '/v1/agents/tokens', { kind: 'agent', name: 'agent-2' })).token)
   expect(again.bundle).toBe(gateway.bundle)

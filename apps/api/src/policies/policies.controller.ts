@@ -1,5 +1,6 @@
 import { Body, Controller, HttpCode, Post } from '@nestjs/common'
 import { ApiBearerAuth, ApiOperation, ApiTags } from '@nestjs/swagger'
+import type { SimulatedCommand, SimulatedDecision } from '@sallyport/kit'
 import { z } from 'zod'
 import { CurrentUser, Permission } from '../access/permission.js'
 import type { Principal } from '../access/principal.js'
@@ -7,7 +8,6 @@ import { ApiBodyOf } from '../openapi/schema.js'
 import { forbidden } from '../problem/problem.js'
 import { ZodPipe } from '../problem/zod.pipe.js'
 import { PoliciesService } from './policies.service.js'
-import type { SimulatedCommand } from './simulate.js'
 
 const explainSchema = z.strictObject({
   /** Workload or user. */
@@ -17,7 +17,7 @@ const explainSchema = z.strictObject({
 })
 
 interface ExplainReply {
-  readonly decision: { readonly verdict: string; readonly rule: string; readonly reason: string; readonly hint: string }
+  readonly decision: SimulatedDecision
   readonly effects: readonly unknown[]
   readonly commands: readonly SimulatedCommand[]
   readonly masks: readonly unknown[]

@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto'
 import { Injectable } from '@nestjs/common'
+import { identityNamed, simulate, type Simulation } from '@sallyport/kit'
 import { resolvePolicies, type PolicyIdentity, type PolicyTarget, type ResolvedPolicy } from '@sallyport/policy'
 import { DocumentsService } from '../documents/documents.service.js'
 import { notFound } from '../problem/problem.js'
-import { protocolOf } from '../protocols.js'
-import { identityNamed, simulate, type Simulation } from './simulate.js'
+import { protocolOf, protocols } from '../protocols.js'
 
 export interface ResolvedWithHash extends ResolvedPolicy {
   /** SHA-256 (hex) over rules, masks and terms: two equal grants have the same one. */
@@ -37,6 +37,6 @@ export class PoliciesService {
     if (!identity) throw notFound(`workload or user ${as}`)
     const target = await this.documents.get('Target', targetName)
     if (!target) throw notFound(`target ${targetName}`)
-    return simulate(documents, identity, { name: target.name, protocol: target.spec.protocol, labels: target.labels }, text)
+    return simulate(documents, identity, { name: target.name, protocol: target.spec.protocol, labels: target.labels }, text, protocols)
   }
 }

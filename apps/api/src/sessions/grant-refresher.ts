@@ -37,6 +37,7 @@ export class GrantRefresher {
     if (!target || target.spec.protocol !== session.protocol) return `the target ${session.target} does not exist any more`
     const policy = await this.policies.resolve(identity, viewOf(target))
     if (!policy) return `no policy gives ${identity.kind} ${identity.name} a session on ${target.name} any more`
+    if (session.credentialId === null && target.spec.credentials === 'exchanged') return `the target ${target.name} takes no token as the password any more`
     const hash = grantHash(identity, target, policy)
     if (hash === session.policyHash) return undefined
     // Of several replicas one wins; the others' grants would have the same version.

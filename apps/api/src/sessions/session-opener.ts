@@ -63,6 +63,14 @@ export class SessionOpener {
     if (!policy) {
       throw new SessionRefusal('POLICY_DENIED', `no policy gives ${identity.kind} ${identity.name} a session on ${target.name}`, 'An administrator adds a policy that names both.')
     }
+    // Behind the policy: who has no access learns nothing about the target.
+    if (request.credential === undefined && target.spec.credentials === 'exchanged') {
+      throw new SessionRefusal(
+        'EXCHANGE_REQUIRED',
+        `the target ${target.name} takes no token as the password, only a credential made for it`,
+        `Use \`sallyport exec ${target.name} -- COMMAND\`, or exchange the token with POST /v1/token.`,
+      )
+    }
     const agentId = await this.presence.choose(request.gatewayId, target)
     if (agentId === undefined) {
       throw new SessionRefusal('NO_AGENT', `no agent for the target ${target.name} is connected to this gateway`, 'Start the agent beside the target; `sallyport agents` shows which are connected.')

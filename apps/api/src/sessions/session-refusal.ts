@@ -1,4 +1,13 @@
-export type RefusalCode = 'AUTHENTICATION_FAILED' | 'TARGET_UNKNOWN' | 'DATABASE_REFUSED' | 'NO_AGENT' | 'POLICY_DENIED' | 'LOCKED' | 'UNAVAILABLE' | 'PROTOCOL_VIOLATION'
+export type RefusalCode =
+  | 'AUTHENTICATION_FAILED'
+  | 'EXCHANGE_REQUIRED'
+  | 'TARGET_UNKNOWN'
+  | 'DATABASE_REFUSED'
+  | 'NO_AGENT'
+  | 'POLICY_DENIED'
+  | 'LOCKED'
+  | 'UNAVAILABLE'
+  | 'PROTOCOL_VIOLATION'
 
 /** No session. All three go to the client in its own protocol's words. */
 export class SessionRefusal extends Error {

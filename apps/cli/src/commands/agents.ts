@@ -3,7 +3,7 @@ import { contextOf, durationSeconds } from '../context.js'
 import { usageError } from '../errors.js'
 import { asFields, asList, asText, text, type Fields } from '../http/record.js'
 import { shortTime } from '../output/printer.js'
-import { fields, table, type Column } from '../output/table.js'
+import { fields, type Column } from '../output/table.js'
 import { visible } from '../output/visible.js'
 
 const columns: readonly Column<Fields>[] = [
@@ -23,7 +23,7 @@ export function registerAgents(program: Command): void {
   agents.command('list').action(async (_options: object, command: Command) => {
     const { api, printer } = contextOf(command)
     const items = asList((await api.get('/v1/agents'))['items'])
-    printer.result(items, () => (items.length === 0 ? 'None is enrolled. `sallyport agents token NAME` makes a token to enrol one.' : table(columns, items, printer.width)))
+    printer.list(items, columns, 'None is enrolled. `sallyport agents token NAME` makes a token to enrol one.')
   })
 
   agents.command('token')

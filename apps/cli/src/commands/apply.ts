@@ -1,16 +1,12 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { join, relative } from 'node:path'
+import type { DocumentFile } from '@sallyport/kit'
 import type { Command } from 'commander'
 import { contextOf, say } from '../context.js'
 import { CliError, exitCode, usageError } from '../errors.js'
 import { ApiError } from '../http/api.js'
 import { asList, text, type Fields } from '../http/record.js'
 import { visible, visibleBlock } from '../output/visible.js'
-
-export interface DocumentFile {
-  readonly path: string
-  readonly text: string
-}
 
 interface ApplyOptions {
   readonly file: readonly string[]

@@ -3,7 +3,7 @@ import { contextOf, whole } from '../context.js'
 import { asFields, asList, asText, asTexts, text, type Fields } from '../http/record.js'
 import type { Api } from '../http/api.js'
 import { shortTime } from '../output/printer.js'
-import { fields, table, type Column } from '../output/table.js'
+import { fields, type Column } from '../output/table.js'
 import { visible, visibleBlock } from '../output/visible.js'
 import { effectLine } from './effects.js'
 
@@ -29,7 +29,7 @@ export function registerApprovals(program: Command): void {
       const { api, printer } = contextOf(command)
       const state = options.state === 'all' ? undefined : options.state
       const items = await api.list('/v1/approvals', { state, session: options.session }, options.limit)
-      printer.result(items, () => (items.length === 0 ? 'Nothing waits.' : table(columns, items, printer.width)))
+      printer.list(items, columns, 'Nothing waits.')
     })
 
   approvals.command('show')

@@ -3,7 +3,7 @@ import { contextOf, instant, whole } from '../context.js'
 import { exitCode } from '../errors.js'
 import { asFields, asList, text, type Fields } from '../http/record.js'
 import { shortTime } from '../output/printer.js'
-import { table, type Column } from '../output/table.js'
+import type { Column } from '../output/table.js'
 import { visible } from '../output/visible.js'
 
 const columns: readonly Column<Fields>[] = [
@@ -48,7 +48,7 @@ export function registerAudit(program: Command): void {
     .action(async ({ limit, who, target, action, object, decision: verdict, kind, session, since, until, text: words }: SearchOptions, command: Command) => {
       const { api, printer } = contextOf(command)
       const events = await api.list('/v1/events', { who, target, action, object, decision: verdict, kind, session, since, until, text: words }, limit)
-      printer.result(events, () => (events.length === 0 ? 'No events.' : table(columns, events.map(flat), printer.width)))
+      printer.list(events, columns, 'No events.', events.map(flat))
     })
 
   audit.command('verify')

@@ -2,7 +2,7 @@ import type { Command } from 'commander'
 import { contextOf, whole } from '../context.js'
 import { text, type Fields } from '../http/record.js'
 import { shortTime } from '../output/printer.js'
-import { table, type Column } from '../output/table.js'
+import type { Column } from '../output/table.js'
 import { visible } from '../output/visible.js'
 
 const columns: readonly Column<Fields>[] = [
@@ -27,7 +27,7 @@ export function registerCredentials(program: Command): void {
     .action(async ({ limit, identity, target, state }: { limit: number; identity?: string; target?: string; state?: string }, command: Command) => {
       const { api, printer } = contextOf(command)
       const items = await api.list('/v1/credentials', { identity, target, state }, limit)
-      printer.result(items, () => (items.length === 0 ? 'No credentials.' : table(columns, items, printer.width)))
+      printer.list(items, columns, 'No credentials.')
     })
 
   credentials.command('revoke')

@@ -2,7 +2,7 @@ import type { Command } from 'commander'
 import { contextOf, instant, whole } from '../context.js'
 import { asFields, asText, text, type Fields } from '../http/record.js'
 import { shortTime } from '../output/printer.js'
-import { fields, table, type Column } from '../output/table.js'
+import { fields, type Column } from '../output/table.js'
 import { visible } from '../output/visible.js'
 import { flat } from './audit.js'
 import { replay } from './replay.js'
@@ -29,7 +29,7 @@ export function registerSessions(program: Command): void {
     .action(async ({ limit, identity, target, state, since }: { limit: number; identity?: string; target?: string; state?: string; since?: string }, command: Command) => {
       const { api, printer } = contextOf(command)
       const items = await api.list('/v1/sessions', { identity, target, state, since }, limit)
-      printer.result(items, () => (items.length === 0 ? 'No sessions.' : table(columns, items, printer.width)))
+      printer.list(items, columns, 'No sessions.')
     })
 
   sessions.command('show')

@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
 import { contextOf } from '../context.js'
 import { asFields, asList, asText, text, type Fields } from '../http/record.js'
-import { table, type Column } from '../output/table.js'
+import type { Column } from '../output/table.js'
 
 const columns: readonly Column<Fields>[] = [
   { title: 'NAME', value: (item) => text(item, 'name') },
@@ -13,6 +13,6 @@ export function registerTargets(program: Command): void {
   program.command('targets').description('what can be reached').command('list').action(async (_options: object, command: Command) => {
     const { api, printer } = contextOf(command)
     const items = asList((await api.get('/v1/targets'))['items'])
-    printer.result(items, () => (items.length === 0 ? 'No targets. Apply a Target document: sallyport apply -f FILE' : table(columns, items, printer.width)))
+    printer.list(items, columns, 'No targets. Apply a Target document: sallyport apply -f FILE')
   })
 }

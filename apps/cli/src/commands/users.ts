@@ -27,7 +27,7 @@ export function registerUsers(program: Command): void {
   program.command('users').description('people').command('list').action(async (_options: object, command: Command) => {
     const { api, printer } = contextOf(command)
     const items = asList((await api.get('/v1/users'))['items'])
-    printer.result(items, () => (items.length === 0 ? 'No users.' : table(columns, items, printer.width)))
+    printer.list(items, columns, 'No users.')
   })
 
   const tokens = program.command('tokens').description("API tokens of users")

@@ -1,4 +1,6 @@
 import { stringify } from 'yaml'
+import type { Fields } from '../http/record.js'
+import { table, type Column } from './table.js'
 import { visible, visibleJson } from './visible.js'
 
 export type Format = 'table' | 'json' | 'yaml'
@@ -29,6 +31,11 @@ export class Printer {
       case 'table':
         return this.text(forPeople())
     }
+  }
+
+  /** A list of things: a table for people, or `empty` when there are none. */
+  list(items: readonly Fields[], columns: readonly Column<Fields>[], empty: string, rows = items): void {
+    this.result(items, () => (items.length === 0 ? empty : table(columns, rows, this.width)))
   }
 
   text(text: string): void {

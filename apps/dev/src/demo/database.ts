@@ -1,6 +1,6 @@
+import type { EmbeddedServer } from '@sallyport/embedded-postgres'
 import pg from 'pg'
 import { makeDemoData } from './data.js'
-import type { LocalPostgres } from '../postgres/local-postgres.js'
 
 /** The database and the role that stand in examples/demo/target.yaml. The role owns its tables and is no superuser. */
 export const demoDatabase = 'orders'
@@ -26,15 +26,15 @@ const schema = `
 `
 
 /** Creates role, database, tables and rows on a fresh server; on one that has them, only sets the role's password. */
-export async function prepareDemoDatabase(server: LocalPostgres, rolePassword: string): Promise<void> {
-  await withClient(server.superuserUrl, async (client) => {
+export async function prepareDemoDatabase(server: EmbeddedServer, rolePassword: string): Promise<void> {
+  await withClient(server.url(), async (client) => {
     const verb = (await exists(client, 'select from pg_roles where rolname = $1', demoRole)) ? 'alter' : 'create'
     await client.query(`${verb} role ${demoRole} login password ${client.escapeLiteral(rolePassword)}`)
     if (!(await exists(client, 'select from pg_database where datname = $1', demoDatabase))) {
       await client.query(`create database ${demoDatabase} owner ${demoRole}`)
     }
   })
-  await withClient(server.url(demoRole, rolePassword, demoDatabase), async (client) => {
+  await withClient(server.url(demoDatabase, demoRole, rolePassword), async (client) => {
     if (await exists(client, 'select from pg_class where oid = to_regclass($1)', 'public.customers')) return
     const data = makeDemoData()
     await client.query('begin')

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { ManagedProcess, type ProcessPlan } from './managed-process.js'
-import { Watchdog } from './watchdog.js'
+import { alive, Watchdog } from './watchdog.js'
 
 const built = join(import.meta.dirname, '../../dist/process')
 let directory: string
@@ -32,15 +32,6 @@ function managed(script: string, plan: Partial<ProcessPlan> = {}): ManagedProces
 }
 
 const ready = `console.log(JSON.stringify({ level: 'info', message: 'ready', some_port: Number(process.env.PORT ?? 7) })); setInterval(() => {}, 1000)`
-
-function alive(pid: number): boolean {
-  try {
-    process.kill(pid, 0)
-    return process.platform !== 'linux' || !/\) Z /.test(readFileSync(`/proc/${pid}/stat`, 'utf8'))
-  } catch {
-    return false
-  }
-}
 
 test('ready when its line says so; ended by pid; restarted with the same ports', async () => {
   const child = managed(`console.log('not json'); ${ready}`)

@@ -86,7 +86,7 @@ export function signal(pid: number, name: NodeJS.Signals): boolean {
 }
 
 /** A zombie has ended, though a slow init may not have collected it yet. */
-function alive(pid: number): boolean {
+export function alive(pid: number): boolean {
   try {
     process.kill(pid, 0)
     return process.platform !== 'linux' || !/\) Z /.test(readFileSync(`/proc/${pid}/stat`, 'utf8'))

@@ -1,8 +1,7 @@
 import { createHash } from 'node:crypto'
-import { chmodSync, lstatSync, mkdirSync, mkdtempSync, realpathSync, symlinkSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { lstatSync, mkdirSync, realpathSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
-import { reachable, serverAccount } from '../postgres/account.js'
+import { reachable, serverAccount } from '@sallyport/embedded-postgres'
 
 /**
  * `.sallyport` in the checkout. As root the database servers run under another account, who can't get into a checkout
@@ -19,11 +18,4 @@ export function persistentDirectory(root: string, say: (text: string) => void): 
     say(`data lies in ${elsewhere}, because the database's account may not enter ${root}`)
   }
   return realpathSync(usual)
-}
-
-/** A fresh one that the database's account can pass through. */
-export function temporaryDirectory(): string {
-  const directory = mkdtempSync(join(realpathSync(tmpdir()), 'sallyport-'))
-  if (serverAccount() !== undefined) chmodSync(directory, 0o711)
-  return directory
 }

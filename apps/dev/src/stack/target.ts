@@ -1,9 +1,12 @@
 import { randomBytes } from 'node:crypto'
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { EmbeddedServer } from '@sallyport/embedded-postgres'
 import { demoDatabase, demoRole, prepareDemoDatabase } from '../demo/database.js'
-import { LocalPostgres } from '../postgres/local-postgres.js'
 import type { Resources } from '../process/resources.js'
+
+/** Benchmarks open many sessions at once. */
+const maxConnections = 500
 
 /** The demo's database, as the agent will reach it and as tests look behind Sallyport's back. */
 export interface DemoTarget {
@@ -19,7 +22,16 @@ export async function startTarget(dataDirectory: string, port: number, temporary
   const directory = join(dataDirectory, 'target')
   mkdirSync(directory, { recursive: true, mode: 0o755 })
   resources.ensureOpen()
-  const server = await LocalPostgres.start({ directory, port, temporary })
+  const server = await EmbeddedServer.start({
+    data: join(directory, 'data'),
+    passwordFile: join(directory, 'superuser-password'),
+    spareBinaries: join(directory, 'binaries'),
+    user: 'postgres',
+    port,
+    maxConnections,
+    temporary,
+    logFile: join(directory, 'postgres.log'),
+  })
   resources.defer(() => server.stop())
   const password = keptPassword(join(directory, 'agent-password'))
   await prepareDemoDatabase(server, password)
@@ -27,8 +39,8 @@ export async function startTarget(dataDirectory: string, port: number, temporary
     port: server.port,
     password,
     pid: server.pid,
-    directUrl: server.url(demoRole, password, demoDatabase),
-    superuserUrl: server.url('postgres', server.superuserPassword, demoDatabase),
+    directUrl: server.url(demoDatabase, demoRole, password),
+    superuserUrl: server.url(demoDatabase),
   }
 }
 

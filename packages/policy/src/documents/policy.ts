@@ -139,7 +139,7 @@ const test = z
     as: nameField.meta({ description: 'Workload or user that asks.' }),
     run: z.string().max(65_536).meta({ description: 'The command.' }),
     expect: wordField(['allow', 'deny', 'hold']).meta({ description: 'The decision it must come to.' }),
-    target: nameField.optional().meta({ description: 'On which target. Default: any that the policy selects.' }),
+    target: nameField.optional().meta({ description: 'On which target. Default: each that the policy selects.' }),
   })
   .transform(({ target, ...rest }) => ({ ...rest, ...(target === undefined ? {} : { target }) }))
 

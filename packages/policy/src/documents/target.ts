@@ -9,10 +9,13 @@ export const targetFields = {
   protocol: textField.meta({ description: 'The protocol it speaks, e.g. `postgres`.' }),
   agent: nameField.optional().meta({ description: 'The agent that serves it.' }),
   agents: agents.optional().meta({ description: 'Or: any agent with these labels.' }),
+  credentials: z.enum(['any', 'exchanged']).prefault('any').meta({
+    description: 'What a client may prove itself with: `any`, also an identity token as the password; `exchanged`, only a credential that was made for this target.',
+  }),
 }
 
 export function targetSpec(context: DocumentContext) {
-  return z.looseObject(targetFields).transform(({ protocol, agent, agents, ...rest }, refusals) => {
+  return z.looseObject(targetFields).transform(({ protocol, agent, agents, credentials, ...rest }, refusals) => {
     const connection = ownPart(protocol, rest, context, (message, path, suggestion) => {
       refuse(refusals, message, { path, suggestion })
     })
@@ -21,6 +24,7 @@ export function targetSpec(context: DocumentContext) {
       protocol,
       ...(agent === undefined ? {} : { agent }),
       ...(agents === undefined ? {} : { agents }),
+      credentials,
       /** The protocol's own part, as its descriptor returned it: a grant carries it as `target.spec`. */
       connection,
     }
@@ -42,7 +46,7 @@ function ownPart(
   }
   for (const key of Object.keys(rest)) {
     if (key === protocol) continue
-    const words = ['protocol', 'agent', 'agents', protocol]
+    const words = [...Object.keys(targetFields), protocol]
     refuseAt(`unknown key "${key}" in a ${protocol} target; known: ${words.join(', ')}`, [key], suggestFor(key, words))
   }
   if (!Object.hasOwn(rest, protocol)) {

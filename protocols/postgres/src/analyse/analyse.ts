@@ -39,7 +39,13 @@ export function analyse(text: string, catalog: Catalog, names: NameContext, opti
   const state = new StringState(new Names(overlay, names), overlay, { work: 0 }, text)
   const statements: StatementAnalysis[] = []
   for (const one of raw) {
-    const statement: Statement = { walk: new Walk(state.names, text, state.budget), state, text: one.text, output: noOutput, endsTransaction: false }
+    const statement: Statement = {
+      walk: new Walk(state.names, text, state.budget),
+      state,
+      text: one.text,
+      output: noOutput,
+      endsTransaction: false,
+    }
     try {
       statement.walk.charge(statementSteps)
       runStatement(statement, one.node)
@@ -83,12 +89,18 @@ function hasLongOperatorRun(text: string): boolean {
 function check(text: string, maxBytes: number): void {
   // A character is at most 3 bytes per UTF-16 unit: a short text needs no measuring.
   if (text.length * 3 > maxBytes && Buffer.byteLength(text) > maxBytes) {
-    throw new AnalysisError('too_large', `the text is longer than ${String(maxBytes)} bytes`, 'Send it in parts; load bulk data with COPY … FROM STDIN.')
+    throw new AnalysisError(
+      'too_large',
+      `the text is longer than ${String(maxBytes)} bytes`,
+      'Send it in parts; load bulk data with COPY … FROM STDIN.',
+    )
   }
   if (text.length > maxOperatorRun && hasLongOperatorRun(text)) {
     throw new AnalysisError('too_complex', 'the text has too many operator characters in a row', 'Put blanks between operators.')
   }
-  if (text.includes('\0')) throw new AnalysisError('unparsable', 'the text holds a NUL byte', 'Remove it: the server would read the text only up to it.')
+  if (text.includes('\0')) {
+    throw new AnalysisError('unparsable', 'the text holds a NUL byte', 'Remove it: the server would read the text only up to it.')
+  }
   // Half a surrogate pair would be sent as another character than the one analysed.
   if (!text.isWellFormed()) throw new AnalysisError('unparsable', 'the text is not well-formed Unicode', 'Send valid UTF-8.')
 }

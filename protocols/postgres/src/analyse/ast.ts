@@ -64,8 +64,13 @@ export function constantText(node: Node | undefined): string | null | undefined 
   const constant = as(node, 'A_Const')
   if (!constant) return undefined
   if (constant.isnull) return null
-  const body: { ival?: { ival?: number }; fval?: { fval?: string }; boolval?: { boolval?: boolean }; sval?: { sval?: string }; bsval?: { bsval?: string } } =
-    constant as object
+  const body: {
+    ival?: { ival?: number }
+    fval?: { fval?: string }
+    boolval?: { boolval?: boolean }
+    sval?: { sval?: string }
+    bsval?: { bsval?: string }
+  } = constant as object
   if (body.sval) return body.sval.sval ?? ''
   if (body.ival) return String(body.ival.ival ?? 0)
   if (body.fval) return body.fval.fval ?? ''

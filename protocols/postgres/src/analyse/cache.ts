@@ -74,7 +74,9 @@ export class AnalysisCache {
   }
 
   #level(catalog: Catalog, names: NameContext, key: string): Map<string, Entry> {
-    if (this.#last && this.#lastCatalog === catalog && this.#lastKey === key && this.#lastClean === names.transactionClean) return this.#last
+    if (this.#last && this.#lastCatalog === catalog && this.#lastKey === key && this.#lastClean === names.transactionClean) {
+      return this.#last
+    }
     let generation = this.#generations.get(catalog)
     if (generation === undefined) this.#generations.set(catalog, (generation = ++this.#generation))
     const full = `${String(generation)}\0${names.transactionClean === true ? 'c' : ''}\0${key}`

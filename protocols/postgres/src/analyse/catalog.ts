@@ -5,9 +5,10 @@ import { z } from 'zod'
 /* Rows of catalogQueries. They come from the target, which is not trusted to be well-formed. */
 const name = z.string()
 const names = z.array(z.tuple([name, name]))
+const columnList = z.array(z.tuple([name, z.number()])).nullable()
 const row = z.union([
   z.tuple([z.literal('m'), z.array(name).nullable(), z.array(name)]),
-  z.tuple([z.literal('r'), z.number(), name, name, z.string(), z.array(z.tuple([name, z.number()])).nullable(), z.string().nullable(), z.boolean()]),
+  z.tuple([z.literal('r'), z.number(), name, name, z.string(), columnList, z.string().nullable(), z.boolean()]),
   z.tuple([z.literal('i'), z.number(), z.number()]),
   z.tuple([z.literal('d'), z.number(), z.number(), names]),
   z.tuple([z.literal('g'), z.number(), name, name, z.number()]),
@@ -117,7 +118,13 @@ const maxSystemShapes = 4096
 export function parseCatalogRows(rows: readonly string[]): SnapshotCatalog {
   const drafts = new Map<number, Draft>()
   const rest: Row[] = []
-  const content = { definitionPath: [] as readonly string[], schemas: [] as readonly string[], functions: [] as FunctionInfo[], operators: [] as OperatorInfo[], types: [] as TypeInfo[] }
+  const content = {
+    definitionPath: [] as readonly string[],
+    schemas: [] as readonly string[],
+    functions: [] as FunctionInfo[],
+    operators: [] as OperatorInfo[],
+    types: [] as TypeInfo[],
+  }
   for (const text of rows) {
     const parsed = row.safeParse(JSON.parse(text))
     if (!parsed.success) throw new Error("a row of the target's catalog is not as expected")
@@ -137,7 +144,12 @@ export function parseCatalogRows(rows: readonly string[]): SnapshotCatalog {
         content.operators.push({ schema: entry[1], name: entry[2], function: canonical(entry[3], entry[4]) })
         break
       case 't':
-        content.types.push({ schema: entry[1], name: entry[2], kind: typeKinds[entry[3]] ?? 'base', calls: (entry[4] ?? []).map(([schema, called]) => canonical(schema, called)) })
+        content.types.push({
+          schema: entry[1],
+          name: entry[2],
+          kind: typeKinds[entry[3]] ?? 'base',
+          calls: (entry[4] ?? []).map(([schema, called]) => canonical(schema, called)),
+        })
         break
       default:
         rest.push(entry)
@@ -153,7 +165,8 @@ function relationDraft(entry: RowOf<'r'>): Draft {
   const [, oid, schema, relname, kind, columns, definition, rules] = entry
   const list: Column[] = (columns ?? []).map(([column, number]) => ({ name: column, number }))
   const draft: Draft = {
-    oid, schema, name: relname, kind: kinds[kind] ?? 'other', columns: list, children: [], parents: [], triggers: [], cascades: [], hasRules: rules,
+    oid, schema, name: relname, kind: kinds[kind] ?? 'other', columns: list,
+    children: [], parents: [], triggers: [], cascades: [], hasRules: rules,
   }
   if (definition !== null) draft.definition = definition
   if (schema === 'pg_catalog' || schema === 'information_schema') shareColumns(draft, relname)
@@ -203,7 +216,7 @@ const sessionRow = z.tuple([
   name,
   name,
   name.nullable(),
-  z.array(z.tuple([z.number(), name, z.string(), z.array(z.tuple([name, z.number()])).nullable(), z.string().nullable(), z.boolean(), names.nullable()])).nullable(),
+  z.array(z.tuple([z.number(), name, z.string(), columnList, z.string().nullable(), z.boolean(), names.nullable()])).nullable(),
   z.string(),
 ])
 
@@ -231,4 +244,11 @@ class OfflineCatalog extends SnapshotCatalog {
 }
 
 /** Names as policy tests see them. */
-export const offlineNames: NameContext = { searchPath: ['public'], currentUser: '', database: '', prepared: new Map(), cursors: new Map(), transactionClean: true }
+export const offlineNames: NameContext = {
+  searchPath: ['public'],
+  currentUser: '',
+  database: '',
+  prepared: new Map(),
+  cursors: new Map(),
+  transactionClean: true,
+}

@@ -97,7 +97,11 @@ function copyInfo(stmt: Body<'CopyStmt'>, direction: 'in' | 'out'): CopyInfo {
   const quote = text('quote') ?? '"'
   const encoding = text('encoding')?.toLowerCase()
   if (encoding !== undefined && !['utf8', 'utf-8', 'unicode'].includes(encoding)) {
-    throw new AnalysisError('guarded_setting', `COPY with ENCODING '${encoding}' is not possible: masking reads UTF8`, 'Leave the ENCODING option out.')
+    throw new AnalysisError(
+      'guarded_setting',
+      `COPY with ENCODING '${encoding}' is not possible: masking reads UTF8`,
+      'Leave the ENCODING option out.',
+    )
   }
   const header = option(stmt.options, 'header')
   return {

@@ -13,7 +13,9 @@ const maxRounds = 200
  * come from.)
  */
 export function withClause(walk: Walk, scope: Scope, clause: Body<'WithClause'>): void {
-  const list = (clause.ctes ?? []).map((node) => as(node, 'CommonTableExpr')).filter((cte): cte is Body<'CommonTableExpr'> => cte !== undefined)
+  const list = (clause.ctes ?? [])
+    .map((node) => as(node, 'CommonTableExpr'))
+    .filter((cte): cte is Body<'CommonTableExpr'> => cte !== undefined)
   if (!clause.recursive) {
     for (const cte of list) scope.ctes.set(cte.ctename ?? '', shapeOf(walk, scope, cte))
     return
@@ -31,19 +33,25 @@ export function withClause(walk: Walk, scope: Scope, clause: Body<'WithClause'>)
 
 function signature(shape: CteShape | undefined): string {
   if (!shape) return ''
-  return `${String(shape.open)}${String(shape.rest.sources.length)}:${shape.columns.map((column) => String(column.value.sources.length)).join(',')}`
+  const counts = shape.columns.map((column) => String(column.value.sources.length))
+  return `${String(shape.open)}${String(shape.rest.sources.length)}:${counts.join(',')}`
 }
 
 function shapeOf(walk: Walk, scope: Scope, cte: Body<'CommonTableExpr'>): CteShape {
   const shape = cte.ctequery ? queryNode(walk, new Scope(scope), cte.ctequery) : { columns: [], open: true, rest: noSources }
   const names = strings(cte.aliascolnames)
   const columns = shape.columns.map((column, index): NamedValue => ({ name: names[index] ?? column.name, value: column.value }))
-  for (let index = columns.length; shape.open && index < names.length; index++) columns.push({ name: names[index] ?? '', value: shape.rest })
+  for (let index = columns.length; shape.open && index < names.length; index++) {
+    columns.push({ name: names[index] ?? '', value: shape.rest })
+  }
   const all = (): Value => computed(shape.columns.map((column) => column.value))
   // SEARCH and CYCLE add columns made of the query's own.
   if (cte.search_clause?.search_seq_column !== undefined) columns.push({ name: cte.search_clause.search_seq_column, value: all() })
   if (cte.cycle_clause) {
-    columns.push({ name: cte.cycle_clause.cycle_mark_column ?? '', value: noSources }, { name: cte.cycle_clause.cycle_path_column ?? '', value: all() })
+    columns.push(
+      { name: cte.cycle_clause.cycle_mark_column ?? '', value: noSources },
+      { name: cte.cycle_clause.cycle_path_column ?? '', value: all() },
+    )
   }
   return { columns, open: shape.open, rest: shape.rest }
 }

@@ -43,7 +43,9 @@ const ownership = /^AT_(ChangeOwner|.*RowSecurity)$/
 export function alterTable(statement: Statement, stmt: Body<'AlterTableStmt'>): void {
   const { walk } = statement
   const table = existingRelation(walk, rangeName(stmt.relation))
-  const commands = (stmt.cmds ?? []).map((node) => as(node, 'AlterTableCmd')).filter((cmd): cmd is Body<'AlterTableCmd'> => cmd !== undefined)
+  const commands = (stmt.cmds ?? [])
+    .map((node) => as(node, 'AlterTableCmd'))
+    .filter((cmd): cmd is Body<'AlterTableCmd'> => cmd !== undefined)
   const subcommands = commands.map((cmd) => snake((cmd.subtype ?? '').replace(/^AT_/, '')))
   const columns = commands.flatMap((cmd) => {
     const name = as(cmd.def, 'ColumnDef')?.colname ?? cmd.name
@@ -57,12 +59,17 @@ export function alterTable(statement: Statement, stmt: Body<'AlterTableStmt'>): 
     // USING, defaults of new columns, generated columns and checks are computed for the rows there are.
     const { sources } = runExpressions(statement, cmd.def, table)
     const column = as(cmd.def, 'ColumnDef')?.colname ?? cmd.name
-    if (sources.length > 0 && column !== undefined && filling.test(cmd.subtype ?? '')) walk.stores.push({ value: sources, into: `${table.resource}.${quoteIdent(column)}` })
-    if (cmd.subtype !== undefined && ownership.test(cmd.subtype)) add(statement, 'sql.grant', object.resource, { subcommand: snake(cmd.subtype.slice(3)) })
+    if (sources.length > 0 && column !== undefined && filling.test(cmd.subtype ?? '')) {
+      walk.stores.push({ value: sources, into: `${table.resource}.${quoteIdent(column)}` })
+    }
+    if (cmd.subtype !== undefined && ownership.test(cmd.subtype)) {
+      add(statement, 'sql.grant', object.resource, { subcommand: snake(cmd.subtype.slice(3)) })
+    }
     const other = as(cmd.def, 'PartitionCmd')?.name ?? as(cmd.def, 'RangeVar')
     if (other?.relname === undefined) continue
     const partner = existingRelation(walk, rangeName(other))
-    act(statement, { resource: partner.resource, relation: partner, family: 'ddl' }, 'alter', { subcommands: [snake((cmd.subtype ?? '').slice(3))] })
+    const partnered: NamedObject = { resource: partner.resource, relation: partner, family: 'ddl' }
+    act(statement, partnered, 'alter', { subcommands: [snake((cmd.subtype ?? '').slice(3))] })
     touchRows(walk, partner)
     if (cmd.subtype === 'AT_DropInherit') freed(statement, table)
     if (cmd.subtype === 'AT_DetachPartition') freed(statement, partner)
@@ -76,8 +83,12 @@ function relationObject(statement: Statement, range: Body<'RangeVar'> | undefine
 }
 
 /** Subcommands after which names mean what they meant. */
-const neutral =
-  /^AT_(ColumnDefault|DropNotNull|SetNotNull|SetExpression|DropExpression|SetStatistics|SetOptions|ResetOptions|SetStorage|SetCompression|AddConstraint|AlterConstraint|ValidateConstraint|DropConstraint|AlterColumnType|AlterColumnGenericOptions|ChangeOwner|ClusterOn|DropCluster|SetLogged|SetUnLogged|SetTableSpace|SetRelOptions|ResetRelOptions|ReplicaIdentity|.*RowSecurity|AddIdentity|SetIdentity|DropIdentity|GenericOptions|AddIndex|SetAccessMethod)$/
+const neutral = new RegExp(
+  '^AT_(ColumnDefault|DropNotNull|SetNotNull|SetExpression|DropExpression|SetStatistics|SetOptions|ResetOptions|SetStorage' +
+    '|SetCompression|AddConstraint|AlterConstraint|ValidateConstraint|DropConstraint|AlterColumnType|AlterColumnGenericOptions' +
+    '|ChangeOwner|ClusterOn|DropCluster|SetLogged|SetUnLogged|SetTableSpace|SetRelOptions|ResetRelOptions|ReplicaIdentity' +
+    '|.*RowSecurity|AddIdentity|SetIdentity|DropIdentity|GenericOptions|AddIndex|SetAccessMethod)$',
+)
 
 /** Lays the changed columns over the catalog. Returns what can't be simulated. */
 function simulate(statement: Statement, table: ResolvedRelation, commands: readonly Body<'AlterTableCmd'>[]): string | undefined {
@@ -117,7 +128,9 @@ export function rename(statement: Statement, stmt: Body<'RenameStmt'>): void {
   const table = object.relation
   const { overlay: made } = statement.state
   moved(statement, table, stmt.renameType === 'OBJECT_COLUMN' ? stmt.subname : undefined, (name) =>
-    stmt.renameType === 'OBJECT_COLUMN' ? `${table?.resource ?? ''}.${quoteIdent(details.to)}` : `${quoteIdent(table?.schema ?? '')}.${quoteIdent(details.to)}.${quoteIdent(name)}`,
+    stmt.renameType === 'OBJECT_COLUMN'
+      ? `${table?.resource ?? ''}.${quoteIdent(details.to)}`
+      : `${quoteIdent(table?.schema ?? '')}.${quoteIdent(details.to)}.${quoteIdent(name)}`,
   )
   if (stmt.relation && table?.relation && stmt.renameType === 'OBJECT_COLUMN') {
     overlay(statement, table, table.relation.columns.map((column) => (column.name === stmt.subname ? details.to : column.name)))
@@ -128,11 +141,19 @@ export function rename(statement: Statement, stmt: Body<'RenameStmt'>): void {
     made.create({ ...table.relation, schema: table.schema, name: details.to }, statement.walk.names.catalog.lineage(table.relation))
     return catalogChanged(statement)
   }
-  catalogChanged(statement, stmt.renameType === 'OBJECT_TABCONSTRAINT' || stmt.renameType === 'OBJECT_INDEX' ? undefined : `it renames ${object.resource}`)
+  catalogChanged(
+    statement,
+    stmt.renameType === 'OBJECT_TABCONSTRAINT' || stmt.renameType === 'OBJECT_INDEX' ? undefined : `it renames ${object.resource}`,
+  )
 }
 
 /** What is renamed or moved is read under another name from then on: for masks the same as being stored there. */
-function moved(statement: Statement, table: ResolvedRelation | undefined, only: string | undefined, into: (column: string) => string): void {
+function moved(
+  statement: Statement,
+  table: ResolvedRelation | undefined,
+  only: string | undefined,
+  into: (column: string) => string,
+): void {
   if (!table) return
   const names = only === undefined ? (table.relation?.columns.map((column) => column.name) ?? ['*']) : [only]
   for (const name of names) {
@@ -152,17 +173,31 @@ export function alterObjectSchema(statement: Statement, stmt: Body<'AlterObjectS
   const object = stmt.relation ? relationObject(statement, stmt.relation) : namedObject(statement.walk, stmt.objectType, stmt.object)
   act(statement, object, 'alter', { schema: stmt.newschema ?? '' })
   const { relation } = object
-  if (stmt.relation) moved(statement, relation, undefined, (name) => `${quoteIdent(stmt.newschema ?? '')}.${quoteIdent(relation?.name ?? '')}.${quoteIdent(name)}`)
+  if (stmt.relation) {
+    moved(
+      statement,
+      relation,
+      undefined,
+      (name) => `${quoteIdent(stmt.newschema ?? '')}.${quoteIdent(relation?.name ?? '')}.${quoteIdent(name)}`,
+    )
+  }
   catalogChanged(statement, `it moves ${object.resource} to another schema`)
 }
 
 export function alterDepends(statement: Statement, stmt: Body<'AlterObjectDependsStmt'>): void {
-  const object = stmt.relation && !stmt.object ? relationObject(statement, stmt.relation) : namedObject(statement.walk, stmt.objectType, stmt.object)
+  const object =
+    stmt.relation && !stmt.object ? relationObject(statement, stmt.relation) : namedObject(statement.walk, stmt.objectType, stmt.object)
   act(statement, object, 'alter', { depends: true })
 }
 
 /** ALTER of objects that have no statement kind of their own worth telling apart. */
-export function alterNamed(statement: Statement, word: string, names: readonly Node[] | undefined, body: object, details: JsonObject = {}): void {
+export function alterNamed(
+  statement: Statement,
+  word: string,
+  names: readonly Node[] | undefined,
+  body: object,
+  details: JsonObject = {},
+): void {
   act(statement, { resource: `${word} ${objectName(statement.walk, qualified(names))}`, family: 'ddl' }, 'alter', details)
   runExpressions(statement, body)
   catalogChanged(statement, `it alters a ${word}`)
@@ -178,7 +213,9 @@ export function alterFunction(statement: Statement, stmt: Body<'AlterFunctionStm
 }
 
 export function alterSequence(statement: Statement, stmt: Body<'AlterSeqStmt'>): void {
-  act(statement, relationObject(statement, stmt.sequence), 'alter', { options: (stmt.options ?? []).map((node) => as(node, 'DefElem')?.defname ?? '') })
+  act(statement, relationObject(statement, stmt.sequence), 'alter', {
+    options: (stmt.options ?? []).map((node) => as(node, 'DefElem')?.defname ?? ''),
+  })
 }
 
 export function drop(statement: Statement, stmt: Body<'DropStmt'>): void {
@@ -187,10 +224,14 @@ export function drop(statement: Statement, stmt: Body<'DropStmt'>): void {
   for (const node of stmt.objects ?? []) {
     const object = namedObject(walk, stmt.removeType, node)
     act(statement, object, 'drop', { kind: kindWord(stmt.removeType), ...(stmt.behavior === 'DROP_CASCADE' ? { cascade: true } : {}) })
-    if (stmt.removeType === 'OBJECT_POLICY') add(statement, 'sql.grant', object.resource, { verb: 'drop_policy', policy: object.part ?? '' })
+    if (stmt.removeType === 'OBJECT_POLICY') {
+      add(statement, 'sql.grant', object.resource, { verb: 'drop_policy', policy: object.part ?? '' })
+    }
     if (object.relation && object.part === undefined) {
       state.overlay.drop(object.relation.schema, object.relation.name)
-      for (const child of object.relation.relation?.children ?? []) walk.effects.add('sql.ddl.drop', child, { implied: true, details: { via: [object.resource] } })
+      for (const child of object.relation.relation?.children ?? []) {
+        walk.effects.add('sql.ddl.drop', child, { implied: true, details: { via: [object.resource] } })
+      }
     } else if (stmt.removeType === 'OBJECT_SCHEMA') {
       state.overlay.setSchema(as(node, 'String')?.sval ?? '', false)
       unsimulated = `it drops ${object.resource}`
@@ -207,7 +248,10 @@ export function truncate(statement: Statement, stmt: Body<'TruncateStmt'>): void
     if (!range) continue
     const table = existingRelation(walk, rangeName(range))
     const cascade = stmt.behavior === 'DROP_CASCADE'
-    writeEffect(walk, table, 'truncate', { details: { ...(cascade ? { cascade } : {}), ...(stmt.restart_seqs ? { restart_sequences: true } : {}) }, inherit: range.inh === true })
+    writeEffect(walk, table, 'truncate', {
+      details: { ...(cascade ? { cascade } : {}), ...(stmt.restart_seqs ? { restart_sequences: true } : {}) },
+      inherit: range.inh === true,
+    })
     if (cascade) truncateReferring(statement, table.resource, table.relation, new Set([table.resource]))
   }
 }
@@ -246,7 +290,13 @@ export function grant(statement: Statement, stmt: Body<'GrantStmt'>, defaults = 
   }
   if (defaults || (stmt.targtype !== undefined && schemaWide.has(stmt.targtype))) {
     const names = strings(stmt.objects)
-    for (const name of names.length > 0 ? names : ['*']) add(statement, 'sql.grant', `schema ${name === '*' ? name : quoteIdent(name)}`, { ...details, kind: kindWord(stmt.objtype), all: true })
+    for (const name of names.length > 0 ? names : ['*']) {
+      add(statement, 'sql.grant', `schema ${name === '*' ? name : quoteIdent(name)}`, {
+        ...details,
+        kind: kindWord(stmt.objtype),
+        all: true,
+      })
+    }
     return
   }
   for (const node of stmt.objects ?? []) {

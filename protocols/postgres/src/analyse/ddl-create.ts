@@ -31,7 +31,10 @@ export function createTable(statement: Statement, stmt: Body<'CreateStmt'>, kind
   storedExpressions(statement, [...(stmt.tableElts ?? []), ...(stmt.constraints ?? [])])
   runExpressions(statement, stmt.partbound)
   storedExpressions(statement, stmt.partspec)
-  add(statement, target.temporary ? 'sql.temp' : 'sql.ddl.create', target.resource, { kind, ...(references.length > 0 ? { references } : {}) })
+  add(statement, target.temporary ? 'sql.temp' : 'sql.ddl.create', target.resource, {
+    kind,
+    ...(references.length > 0 ? { references } : {}),
+  })
   if (stmt.if_not_exists && walk.names.catalog.relation(target.schema, target.name)) return catalogChanged(statement)
   state.overlay.create(provisional(target.schema, target.name, kind, [...new Set(columns)], { parents }))
   catalogChanged(statement, opaque ? `it creates ${target.resource} with columns that can't be told` : undefined)
@@ -95,7 +98,10 @@ export function createSequence(statement: Statement, stmt: Body<'CreateSeqStmt'>
 /** Index expressions are computed for every row now: the functions in them run. */
 export function createIndex(statement: Statement, stmt: Body<'IndexStmt'>): void {
   const table = existingRelation(statement.walk, rangeName(stmt.relation))
-  add(statement, table.temporary ? 'sql.temp' : 'sql.ddl.create', table.resource, { kind: 'index', ...(stmt.idxname === undefined ? {} : { index: stmt.idxname }) })
+  add(statement, table.temporary ? 'sql.temp' : 'sql.ddl.create', table.resource, {
+    kind: 'index',
+    ...(stmt.idxname === undefined ? {} : { index: stmt.idxname }),
+  })
   touchRows(statement.walk, table)
   runExpressions(statement, [...(stmt.indexParams ?? []), stmt.whereClause], table)
   catalogChanged(statement)
@@ -117,7 +123,11 @@ export function createFunction(statement: Statement, stmt: Body<'CreateFunctionS
   const schema = given.schema ?? walk.names.creationSchema()
   const language = (stmt.options ?? []).map((node) => as(node, 'DefElem')).find((element) => element?.defname === 'language')
   const name = functionName(walk, { ...given, schema })
-  const details = { language: as(language?.arg, 'String')?.sval ?? 'sql', ...(stmt.is_procedure ? { procedure: true } : {}), ...(stmt.replace ? { replace: true } : {}) }
+  const details = {
+    language: as(language?.arg, 'String')?.sval ?? 'sql',
+    ...(stmt.is_procedure ? { procedure: true } : {}),
+    ...(stmt.replace ? { replace: true } : {}),
+  }
   add(statement, 'sql.ddl.create', `function ${name}`, details)
   add(statement, 'sql.code', `function ${name}`, details)
   for (const node of stmt.parameters ?? []) storedExpressions(statement, { default: as(node, 'FunctionParameter')?.defexpr })
@@ -156,7 +166,9 @@ export function define(statement: Statement, stmt: Body<'DefineStmt'>): void {
   const kind = kindWord(stmt.kind)
   const resource = stmt.kind === 'OBJECT_AGGREGATE' ? `function ${name}` : `${kind} ${name}`
   add(statement, 'sql.ddl.create', resource, { kind })
-  if (stmt.kind === 'OBJECT_AGGREGATE' || stmt.kind === 'OBJECT_OPERATOR' || stmt.kind === 'OBJECT_TYPE') add(statement, 'sql.code', resource, { kind })
+  if (stmt.kind === 'OBJECT_AGGREGATE' || stmt.kind === 'OBJECT_OPERATOR' || stmt.kind === 'OBJECT_TYPE') {
+    add(statement, 'sql.code', resource, { kind })
+  }
   catalogChanged(statement, `it creates ${resource}`)
 }
 
@@ -169,7 +181,10 @@ export function createTrigger(statement: Statement, stmt: Body<'CreateTrigStmt'>
   add(statement, 'sql.code', table.resource, { kind: 'trigger', function: name })
   if (table.relation) {
     const trigger = { function: name, events: ['insert', 'update', 'delete', 'truncate'] as const }
-    state.overlay.create({ ...table.relation, schema: table.schema, triggers: [...table.relation.triggers, trigger] }, walk.names.catalog.lineage(table.relation))
+    state.overlay.create(
+      { ...table.relation, schema: table.schema, triggers: [...table.relation.triggers, trigger] },
+      walk.names.catalog.lineage(table.relation),
+    )
   }
   catalogChanged(statement)
 }
@@ -179,7 +194,9 @@ export function createRule(statement: Statement, stmt: Body<'RuleStmt'>): void {
   const table = existingRelation(walk, rangeName(stmt.relation))
   add(statement, 'sql.ddl.create', table.resource, { kind: 'rule', rule: stmt.rulename ?? '' })
   add(statement, 'sql.code', table.resource, { kind: 'rule', actions: (stmt.actions ?? []).map((action) => kindOf(action)) })
-  if (table.relation) state.overlay.create({ ...table.relation, schema: table.schema, hasRules: true }, walk.names.catalog.lineage(table.relation))
+  if (table.relation) {
+    state.overlay.create({ ...table.relation, schema: table.schema, hasRules: true }, walk.names.catalog.lineage(table.relation))
+  }
   catalogChanged(statement, `it creates a rule on ${table.resource}`)
 }
 

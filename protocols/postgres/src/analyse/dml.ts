@@ -71,7 +71,10 @@ function onConflict(
   // `excluded` is the row that was to be inserted: its values come from where the inserted ones do.
   const all = computed(values)
   const proposed = target.item.columns.map((column) => ({ name: column.name, value: values[inserted.indexOf(column.name)] ?? noSources }))
-  inner.items.push({ ...newItem({ alias: 'excluded', columns: proposed, open: target.item.open, other: () => all, base: false }), columnsVisible: false })
+  inner.items.push({
+    ...newItem({ alias: 'excluded', columns: proposed, open: target.item.open, other: () => all, base: false }),
+    columnsVisible: false,
+  })
   const columns = assignments(walk, inner, target, clause.targetList)
   condition(walk, inner, clause.whereClause)
   writeEffect(walk, target.resolved, 'update', { details: { ...writeDetails(columns), on_conflict: true } })
@@ -129,7 +132,8 @@ function mergeAction(walk: Walk, scope: Scope, target: Target, when: Body<'Merge
     case 'CMD_INSERT': {
       const values = (when.values ?? []).map((value) => expression(walk, scope, value))
       const named = (when.targetList ?? []).map((node) => assigned(walk, scope, node))
-      const columns = named.length > 0 ? named : target.item.open ? ['*'] : target.item.columns.slice(0, values.length).map((column) => column.name)
+      const columns =
+        named.length > 0 ? named : target.item.open ? ['*'] : target.item.columns.slice(0, values.length).map((column) => column.name)
       store(walk, target, columns, values)
       writeEffect(walk, target.resolved, 'insert', { details: { ...writeDetails(columns), merge: true }, ...options })
       return
@@ -196,7 +200,10 @@ function narrows(walk: Walk, scope: Scope, where: Node | undefined): boolean {
   return walk.columnsSeen > before
 }
 
-/** What WHERE, SET and ON read of the target is read by a command that was allowed to write it: implied, so that deny and hold still see it. */
+/**
+ * What WHERE, SET and ON read of the target is read by a command that was allowed to write it: implied, so that deny and
+ * hold still see it.
+ */
 function readsTarget(walk: Walk, target: Target): void {
   const { resource } = target.resolved
   for (const column of walk.reads) {

@@ -64,7 +64,9 @@ export class EffectSet {
   }
 
   /** Effects in the order in which they were met. `columns` gives what was read of a resource. */
-  finish(columns: (resource: string) => { readonly read: readonly string[]; readonly predicates: readonly string[] } | undefined): Effect[] {
+  finish(
+    columns: (resource: string) => { readonly read: readonly string[]; readonly predicates: readonly string[] } | undefined,
+  ): Effect[] {
     const out: Effect[] = []
     for (const draft of this.#drafts.values()) {
       if (readsColumns.has(draft.action)) {

@@ -62,8 +62,8 @@ const transparent: ReadonlySet<string> = new Set<NodeKind>([
   'JsonArrayConstructor', 'JsonArrayQueryConstructor', 'JsonAggConstructor', 'JsonObjectAgg', 'JsonArrayAgg', 'WindowDef', 'List',
   'RangeTableFuncCol', 'IndexElem', 'InferClause', 'DefElem',
   // Parts of definitions; what they hold is an expression, a type or a name.
-  'ColumnDef', 'Constraint', 'PartitionCmd', 'PartitionBoundSpec', 'PartitionElem', 'PartitionSpec', 'PartitionRangeDatum', 'TableLikeClause',
-  'AlterTableCmd', 'ATAlterConstraint', 'ReplicaIdentityStmt', 'RoleSpec', 'RangeVar', 'ObjectWithArgs', 'StatsElem',
+  'ColumnDef', 'Constraint', 'PartitionCmd', 'PartitionBoundSpec', 'PartitionElem', 'PartitionSpec', 'PartitionRangeDatum',
+  'TableLikeClause', 'AlterTableCmd', 'ATAlterConstraint', 'ReplicaIdentityStmt', 'RoleSpec', 'RangeVar', 'ObjectWithArgs', 'StatsElem',
 ])
 
 export function isExpressionKind(kind: string): boolean {
@@ -102,7 +102,9 @@ export function conditions(walk: Walk, scope: Scope, nodes: readonly Node[] | un
 }
 
 /** Fields that hold a type name without its wrapping. */
-export const typeFields = new Set(['typeName', 'argType', 'returnType', 'datatype', 'storedtype', 'sourcetype', 'targettype', 'type_name', 'ofTypename'])
+export const typeFields = new Set([
+  'typeName', 'argType', 'returnType', 'datatype', 'storedtype', 'sourcetype', 'targettype', 'type_name', 'ofTypename',
+])
 
 /** Every node below a body, wrapped or not: nothing that the grammar has can be passed by. */
 export function children(walk: Walk, scope: Scope, body: object): Value {
@@ -144,7 +146,11 @@ function columnRef(walk: Walk, scope: Scope, body: Body<'ColumnRef'>): Value {
     if (item) return walk.read(wholeRow(item))
     const system = scope.systemColumn(first)
     if (system) return walk.read(system)
-    throw walk.unresolved(`column "${first}" does not exist in what the query reads`, 'Check the spelling; quote names that have capitals.', body.location)
+    throw walk.unresolved(
+      `column "${first}" does not exist in what the query reads`,
+      'Check the spelling; quote names that have capitals.',
+      body.location,
+    )
   }
   const name = path.at(-1) ?? ''
   const item = qualifier(walk, scope, path.slice(0, -1), body.location)
@@ -156,13 +162,22 @@ function columnRef(walk: Walk, scope: Scope, body: Body<'ColumnRef'>): Value {
 }
 
 /** The FROM item that `a.`, `schema.a.` or `database.schema.a.` names. */
-function qualifier(walk: Walk, scope: Scope, path: readonly string[], location: number | undefined): NonNullable<ReturnType<Scope['item']>> {
+function qualifier(
+  walk: Walk,
+  scope: Scope,
+  path: readonly string[],
+  location: number | undefined,
+): NonNullable<ReturnType<Scope['item']>> {
   const alias = path.at(-1) ?? ''
   const named = path.at(-2)
   const schema = named !== undefined && named === walk.names.context.tempSchema ? 'pg_temp' : named
   const item = scope.item(alias, schema)
   if (item) return item
-  throw walk.unresolved(`missing FROM-clause entry for "${path.map(quoteIdent).join('.')}"`, 'Name the table in FROM, or its alias if it has one.', location)
+  throw walk.unresolved(
+    `missing FROM-clause entry for "${path.map(quoteIdent).join('.')}"`,
+    'Name the table in FROM, or its alias if it has one.',
+    location,
+  )
 }
 
 /** `*` or `a.*` where an expression is expected, as in count(*) or row(a.*). */

@@ -78,7 +78,12 @@ function shapeItem(shape: CteShape, alias: Body<'Alias'> | undefined, name: stri
 function valueItem(names: readonly string[], value: Value, alias: Body<'Alias'> | undefined, fallback: string): ScopeItem {
   const plain: Value = { sources: value.sources, direct: false }
   const columns = names.map((name): NamedValue => ({ name, value: plain }))
-  return newItem({ alias: alias?.aliasname ?? fallback, columns: renamed(columns, strings(alias?.colnames), false), open: false, base: false })
+  return newItem({
+    alias: alias?.aliasname ?? fallback,
+    columns: renamed(columns, strings(alias?.colnames), false),
+    open: false,
+    base: false,
+  })
 }
 
 function jsonColumns(nodes: readonly Node[] | undefined): string[] {
@@ -91,8 +96,8 @@ function jsonColumns(nodes: readonly Node[] | undefined): string[] {
 
 /** Functions whose row shape depends on their arguments. */
 const shapeless = new Set([
-  'unnest', 'json_populate_record', 'json_populate_recordset', 'jsonb_populate_record', 'jsonb_populate_recordset', 'json_to_record', 'json_to_recordset',
-  'jsonb_to_record', 'jsonb_to_recordset',
+  'unnest', 'json_populate_record', 'json_populate_recordset', 'jsonb_populate_record', 'jsonb_populate_recordset',
+  'json_to_record', 'json_to_recordset', 'jsonb_to_record', 'jsonb_to_recordset',
 ])
 
 function rangeFunction(walk: Walk, scope: Scope, range: Body<'RangeFunction'>): ScopeItem {
@@ -150,7 +155,11 @@ function tableSample(walk: Walk, scope: Scope, sample: Body<'RangeTableSample'>)
   if ((method.schema ?? 'pg_catalog') !== 'pg_catalog' || (method.name !== 'bernoulli' && method.name !== 'system')) {
     const found = walk.names.function(method)
     const user = found.user[0]
-    walk.effects.add('sql.call', `function ${user ? canonical(user.schema, user.name) : (found.missing ?? canonical('pg_catalog', method.name))}`, { details: { tablesample: true } })
+    walk.effects.add(
+      'sql.call',
+      `function ${user ? canonical(user.schema, user.name) : (found.missing ?? canonical('pg_catalog', method.name))}`,
+      { details: { tablesample: true } },
+    )
   }
   for (const arg of sample.args ?? []) condition(walk, scope, arg)
   condition(walk, scope, sample.repeatable)
@@ -172,12 +181,18 @@ function joinExpr(walk: Walk, scope: Scope, join: Body<'JoinExpr'>): ScopeItem[]
   const columns = [...merged]
   for (const item of visible) for (const column of item.columns) if (!using.includes(column.name)) columns.push(column)
   walk.charge(columns.length)
-  const other = (name: string): Value => computed(visible.filter((item) => item.open && item.other).map((item) => item.other?.(name) ?? noSources))
+  const other = (name: string): Value =>
+    computed(visible.filter((item) => item.open && item.other).map((item) => item.other?.(name) ?? noSources))
   for (const item of made) {
     item.columnsVisible = false
     if (alias !== undefined) item.relationVisible = false
   }
-  if (join.join_using_alias) scope.items.push({ ...newItem({ alias: join.join_using_alias.aliasname ?? '', columns: merged, open: false, base: false }), columnsVisible: false })
+  if (join.join_using_alias) {
+    scope.items.push({
+      ...newItem({ alias: join.join_using_alias.aliasname ?? '', columns: merged, open: false, base: false }),
+      columnsVisible: false,
+    })
+  }
   const names = strings(join.alias?.colnames)
   const item = newItem({ alias: alias ?? '', columns: renamed(columns, names, open, other), open, other, base: false })
   item.relationVisible = alias !== undefined
@@ -185,9 +200,13 @@ function joinExpr(walk: Walk, scope: Scope, join: Body<'JoinExpr'>): ScopeItem[]
   return [...made, item]
 }
 
-/** Columns that both sides of a NATURAL JOIN have. A side whose columns aren't known adds none: both stay visible and are merged by name. */
+/**
+ * Columns that both sides of a NATURAL JOIN have. A side whose columns aren't known adds none: both stay visible and are
+ * merged by name.
+ */
 function commonColumns(left: readonly ScopeItem[], right: readonly ScopeItem[]): string[] {
-  const names = (side: readonly ScopeItem[]): string[] => side.flatMap((item) => (item.columnsVisible ? item.columns.map((column) => column.name) : []))
+  const names = (side: readonly ScopeItem[]): string[] =>
+    side.flatMap((item) => (item.columnsVisible ? item.columns.map((column) => column.name) : []))
   const other = new Set(names(right))
   return [...new Set(names(left).filter((name) => other.has(name)))]
 }

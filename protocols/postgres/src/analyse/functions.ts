@@ -11,7 +11,12 @@ import type { Walk } from './walk.js'
  * A function call's effects. Returns what its result tells: `arguments` when it is computed from them, `anywhere` when the function
  * may have read any table, `nothing` for count().
  */
-export function callFunction(walk: Walk, name: QualifiedName, args: readonly Node[], extra?: JsonObject): 'arguments' | 'anywhere' | 'nothing' {
+export function callFunction(
+  walk: Walk,
+  name: QualifiedName,
+  args: readonly Node[],
+  extra?: JsonObject,
+): 'arguments' | 'anywhere' | 'nothing' {
   const found = walk.names.function(name)
   if (found.builtin === 'harmless' && found.user.length === 0) return name.name === 'count' ? 'nothing' : 'arguments'
   const details = { ...extra, ...constantArguments(args) }
@@ -25,7 +30,9 @@ function emit(walk: Walk, name: string, found: ResolvedFunction, args: readonly 
     anywhere ||= !readsOnlyArguments(name)
   }
   for (const user of found.user) {
-    walk.effects.add('sql.call', `function ${canonical(user.schema, user.name)}`, { details: { ...details, volatility: volatility[user.volatile] } })
+    walk.effects.add('sql.call', `function ${canonical(user.schema, user.name)}`, {
+      details: { ...details, volatility: volatility[user.volatile] },
+    })
     if (user.volatile === 'v') walk.callsVolatile = true
     if (user.volatile !== 'i') anywhere = true
   }

@@ -93,8 +93,11 @@ const names = `
 export const guardedFunctions: ReadonlySet<string> = new Set(names.trim().split(/\s+/))
 
 /** Of these, the ones whose result tells nothing of any table: it comes from the arguments, a sequence, a lock, the clock. */
-const selfContained =
-  /^(current_setting|nextval|currval|setval|lastval|set_config|setseed|pg_notify|pg_sleep.*|pg_advisory_.*|pg_try_advisory_.*|pg_cancel_backend|pg_terminate_backend|txid_.*|pg_current_.*|pg_stat_reset.*|pg_reload_conf|pg_switch_wal|pg_export_snapshot|pg_input_is_valid|.*(send|recv))$/
+const selfContained = new RegExp(
+  '^(current_setting|nextval|currval|setval|lastval|set_config|setseed|pg_notify|pg_sleep.*|pg_advisory_.*|pg_try_advisory_.*' +
+    '|pg_cancel_backend|pg_terminate_backend|txid_.*|pg_current_.*|pg_stat_reset.*|pg_reload_conf|pg_switch_wal' +
+    '|pg_export_snapshot|pg_input_is_valid|.*(send|recv))$',
+)
 
 export function readsOnlyArguments(name: string): boolean {
   return selfContained.test(name)

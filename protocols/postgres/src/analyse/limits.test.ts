@@ -49,8 +49,12 @@ describe('P14 K11: hostile sizes', () => {
   })
 
   it('takes a flat list of many values', () => {
-    expect(failure(`SELECT * FROM customers WHERE id IN (${Array.from({ length: 20_000 }, (_, i) => String(i)).join(',')})`)).toBeUndefined()
-    expect(failure(`INSERT INTO orders (id) VALUES ${Array.from({ length: 20_000 }, (_, i) => `(${String(i)})`).join(',')}`)).toBeUndefined()
+    expect(
+      failure(`SELECT * FROM customers WHERE id IN (${Array.from({ length: 20_000 }, (_, i) => String(i)).join(',')})`),
+    ).toBeUndefined()
+    expect(
+      failure(`INSERT INTO orders (id) VALUES ${Array.from({ length: 20_000 }, (_, i) => `(${String(i)})`).join(',')}`),
+    ).toBeUndefined()
   })
 
   it('bounds queries that double their columns', () => {
@@ -108,7 +112,8 @@ describe('the cache', () => {
 
 describe('names', () => {
   it('quotes like quote_ident', () => {
-    expect(['orders', 'Orders', 'order', 'a b', 'a"b', '1a', 'ünder', '_x', 'a$b'].map(quoteIdent)).toEqual(['orders', '"Orders"', '"order"', '"a b"', '"a""b"', '"1a"', '"ünder"', '_x', '"a$b"'])
+    const names = ['orders', 'Orders', 'order', 'a b', 'a"b', '1a', 'ünder', '_x', 'a$b']
+    expect(names.map(quoteIdent)).toEqual(['orders', '"Orders"', '"order"', '"a b"', '"a""b"', '"1a"', '"ünder"', '_x', '"a$b"'])
   })
 })
 
@@ -126,7 +131,11 @@ describe('the descriptor', () => {
 
   it('keeps lineage by name offline', () => {
     const { commands } = postgresDescriptor.analyse('UPDATE orders SET status = $1 WHERE id = 5 RETURNING status')
-    expect(commands[0]?.effects[0]).toMatchObject({ action: 'sql.update', resource: 'public.orders', details: { columns_written: ['status'] } })
+    expect(commands[0]?.effects[0]).toMatchObject({
+      action: 'sql.update',
+      resource: 'public.orders',
+      details: { columns_written: ['status'] },
+    })
   })
 
   it('refuses a literal password and unknown keys', () => {

@@ -14,7 +14,10 @@ export interface BaseColumn {
  */
 export interface Value {
   readonly sources: readonly BaseColumn[]
-  /** Exactly one column's value, passed through. Further sources of a direct value are the same column in parents and partitions, or seen through views. */
+  /**
+   * Exactly one column's value, passed through. Further sources of a direct value are the same column in parents and
+   * partitions, or seen through views.
+   */
   readonly direct: boolean
   readonly row?: RowShape
 }

@@ -80,7 +80,11 @@ export class Names {
     this.#decided(undefined)
     const schema = this.searchPath.find((name) => name !== '')
     if (schema === undefined) {
-      throw new AnalysisError('unresolved', 'no schema has been selected to create in', 'Name the schema, or SET search_path in a statement of its own first.')
+      throw new AnalysisError(
+        'unresolved',
+        'no schema has been selected to create in',
+        'Name the schema, or SET search_path in a statement of its own first.',
+      )
     }
     return this.#isTemp(schema) ? 'pg_temp' : schema
   }
@@ -89,7 +93,9 @@ export class Names {
   relation(name: QualifiedName): ResolvedRelation | undefined {
     this.#checkCatalog(name)
     this.#decided(name.schema)
-    if (name.schema !== undefined) return this.#lookup(name.schema, name.name) ?? (this.catalog.complete ? undefined : this.assumed(name.schema, name.name))
+    if (name.schema !== undefined) {
+      return this.#lookup(name.schema, name.name) ?? (this.catalog.complete ? undefined : this.assumed(name.schema, name.name))
+    }
     for (const schema of this.#relationPath) {
       const found = this.#lookup(schema, name.name)
       if (found) return found
@@ -122,8 +128,14 @@ export class Names {
   }
 
   #checkCatalog(name: QualifiedName): void {
-    if (name.catalog === undefined || name.catalog === this.context.database || (!this.catalog.complete && this.context.database === '')) return
-    throw new AnalysisError('unresolved', `cross-database references are not possible: "${name.catalog}"`, 'Leave the database name out of the name.')
+    if (name.catalog === undefined || name.catalog === this.context.database || (!this.catalog.complete && this.context.database === '')) {
+      return
+    }
+    throw new AnalysisError(
+      'unresolved',
+      `cross-database references are not possible: "${name.catalog}"`,
+      'Leave the database name out of the name.',
+    )
   }
 
   /**
@@ -132,7 +144,9 @@ export class Names {
    */
   function(name: QualifiedName): ResolvedFunction {
     if (name.schema !== 'pg_catalog') this.#decided(name.schema)
-    if (name.schema !== undefined) return this.#functionIn(this.#isTemp(name.schema) ? (this.context.tempSchema ?? 'pg_temp') : name.schema, name.name)
+    if (name.schema !== undefined) {
+      return this.#functionIn(this.#isTemp(name.schema) ? (this.context.tempSchema ?? 'pg_temp') : name.schema, name.name)
+    }
     const builtin = builtinKind(name.name)
     let user: FunctionInfo[] | undefined
     for (const schema of this.#objectPath) {
@@ -141,7 +155,11 @@ export class Names {
       if (found.length > 0) (user ??= []).push(...found)
     }
     if (builtin !== undefined || user) return { builtin, user: user ?? none }
-    return { builtin: undefined, user: none, missing: canonical(this.#objectPath.find((schema) => schema !== 'pg_catalog') ?? 'pg_catalog', name.name) }
+    return {
+      builtin: undefined,
+      user: none,
+      missing: canonical(this.#objectPath.find((schema) => schema !== 'pg_catalog') ?? 'pg_catalog', name.name),
+    }
   }
 
   #functionIn(schema: string, name: string): ResolvedFunction {
@@ -159,7 +177,9 @@ export class Names {
     const found = this.catalog.operators(name.name)
     if (found.length === 0) return found
     this.#decided(name.schema)
-    return found.filter((operator) => (name.schema === undefined ? this.#objectPath.includes(operator.schema) : operator.schema === name.schema))
+    return found.filter((operator) =>
+      name.schema === undefined ? this.#objectPath.includes(operator.schema) : operator.schema === name.schema,
+    )
   }
 
   /** The user-defined type of this name, if it is one. */

@@ -16,14 +16,29 @@ export interface NamedObject {
 
 type ObjectKind = NonNullable<Body<'DropStmt'>['removeType']>
 
-const relationKinds = new Set<ObjectKind>(['OBJECT_TABLE', 'OBJECT_VIEW', 'OBJECT_MATVIEW', 'OBJECT_INDEX', 'OBJECT_SEQUENCE', 'OBJECT_FOREIGN_TABLE'])
+const relationKinds = new Set<ObjectKind>([
+  'OBJECT_TABLE',
+  'OBJECT_VIEW',
+  'OBJECT_MATVIEW',
+  'OBJECT_INDEX',
+  'OBJECT_SEQUENCE',
+  'OBJECT_FOREIGN_TABLE',
+])
 /** Named after their table: the last name is the part's own. */
-const partKinds = new Set<ObjectKind>(['OBJECT_COLUMN', 'OBJECT_TABCONSTRAINT', 'OBJECT_TRIGGER', 'OBJECT_RULE', 'OBJECT_POLICY', 'OBJECT_DEFAULT'])
+const partKinds = new Set<ObjectKind>([
+  'OBJECT_COLUMN',
+  'OBJECT_TABCONSTRAINT',
+  'OBJECT_TRIGGER',
+  'OBJECT_RULE',
+  'OBJECT_POLICY',
+  'OBJECT_DEFAULT',
+])
 const routineKinds = new Set<ObjectKind>(['OBJECT_FUNCTION', 'OBJECT_PROCEDURE', 'OBJECT_ROUTINE', 'OBJECT_AGGREGATE'])
 /** Objects of the whole server or database, which reach beyond a schema. */
 const systemKinds = new Set<ObjectKind>([
-  'OBJECT_EXTENSION', 'OBJECT_FDW', 'OBJECT_FOREIGN_SERVER', 'OBJECT_PUBLICATION', 'OBJECT_SUBSCRIPTION', 'OBJECT_EVENT_TRIGGER', 'OBJECT_LANGUAGE',
-  'OBJECT_TABLESPACE', 'OBJECT_ACCESS_METHOD', 'OBJECT_USER_MAPPING', 'OBJECT_PARAMETER_ACL', 'OBJECT_PUBLICATION_REL', 'OBJECT_PUBLICATION_NAMESPACE',
+  'OBJECT_EXTENSION', 'OBJECT_FDW', 'OBJECT_FOREIGN_SERVER', 'OBJECT_PUBLICATION', 'OBJECT_SUBSCRIPTION', 'OBJECT_EVENT_TRIGGER',
+  'OBJECT_LANGUAGE', 'OBJECT_TABLESPACE', 'OBJECT_ACCESS_METHOD', 'OBJECT_USER_MAPPING', 'OBJECT_PARAMETER_ACL',
+  'OBJECT_PUBLICATION_REL', 'OBJECT_PUBLICATION_NAMESPACE',
 ])
 
 export function kindWord(kind: string | undefined): string {
@@ -39,7 +54,9 @@ export function namedObject(walk: Walk, kind: ObjectKind | undefined, node: Node
     return { ...relationObject(walk, path.slice(0, -1)), part: path.at(-1) ?? '' }
   }
   const word = kindWord(kind)
-  if (routineKinds.has(kind)) return { resource: `function ${functionName(walk, qualified(as(node, 'ObjectWithArgs')?.objname))}`, family: 'ddl' }
+  if (routineKinds.has(kind)) {
+    return { resource: `function ${functionName(walk, qualified(as(node, 'ObjectWithArgs')?.objname))}`, family: 'ddl' }
+  }
   const text = as(node, 'String')?.sval
   if (text !== undefined) {
     const family = kind === 'OBJECT_ROLE' ? 'role' : kind === 'OBJECT_DATABASE' ? 'database' : systemKinds.has(kind) ? 'system' : 'ddl'
@@ -52,7 +69,9 @@ export function namedObject(walk: Walk, kind: ObjectKind | undefined, node: Node
   if (withArgs) return { resource: `${word} ${objectName(walk, qualified(withArgs.objname))}`, family }
   const parts = items(node)
   const types = parts.map((part) => as(part, 'TypeName')).filter((part): part is Body<'TypeName'> => part !== undefined)
-  if (types.length > 0) return { resource: `${word} ${types.map((part) => quoteIdent(strings(part.names).at(-1) ?? '')).join('.')}`, family }
+  if (types.length > 0) {
+    return { resource: `${word} ${types.map((part) => quoteIdent(strings(part.names).at(-1) ?? '')).join('.')}`, family }
+  }
   // Operator classes and families: the access method comes first.
   const path = strings(parts)
   const name = kind === 'OBJECT_OPCLASS' || kind === 'OBJECT_OPFAMILY' ? path.slice(1) : path
@@ -64,7 +83,10 @@ function relationObject(walk: Walk, path: readonly string[]): NamedObject {
   return { resource: relation.resource, relation, family: 'ddl' }
 }
 
-/** A relation that a statement changes. One that isn't found is taken to be where it would be created: the server will say that it is missing. */
+/**
+ * A relation that a statement changes. One that isn't found is taken to be where it would be created: the server will
+ * say that it is missing.
+ */
 export function existingRelation(walk: Walk, name: QualifiedName): ResolvedRelation {
   return walk.names.relation(name) ?? walk.names.target(name, false)
 }

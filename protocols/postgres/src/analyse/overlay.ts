@@ -39,7 +39,9 @@ export class OverlayCatalog implements Catalog {
   }
 
   relation(schema: string, name: string): Relation | undefined {
-    if (schema === 'pg_temp' && !this.#relations.has(canonical(schema, name))) return this.#temporary.find((relation) => relation.name === name)
+    if (schema === 'pg_temp' && !this.#relations.has(canonical(schema, name))) {
+      return this.#temporary.find((relation) => relation.name === name)
+    }
     if (this.#relations.size === 0) return this.base.relation(schema, name)
     const key = canonical(schema, name)
     if (this.#relations.has(key)) return this.#relations.get(key)
@@ -96,7 +98,13 @@ export class OverlayCatalog implements Catalog {
 }
 
 /** A relation that exists only in this string so far. */
-export function provisional(schema: string, name: string, kind: Relation['kind'], columns: readonly string[], extra: Partial<Relation> = {}): Relation {
+export function provisional(
+  schema: string,
+  name: string,
+  kind: Relation['kind'],
+  columns: readonly string[],
+  extra: Partial<Relation> = {},
+): Relation {
   const list: Column[] = columns.map((column, index) => ({ name: column, number: index + 1 }))
   return { oid: 0, schema, name, kind, columns: list, children: [], parents: [], triggers: [], cascades: [], hasRules: false, ...extra }
 }

@@ -50,7 +50,11 @@ function replaceTorn(): void {
 }
 
 const tooComplex = (): AnalysisError =>
-  new AnalysisError('too_complex', 'the statement is nested too deeply to be analysed', 'Split it into smaller statements, or use a list (IN, VALUES) instead of a chain.')
+  new AnalysisError(
+    'too_complex',
+    'the statement is nested too deeply to be analysed',
+    'Split it into smaller statements, or use a list (IN, VALUES) instead of a chain.',
+  )
 
 /**
  * Parses a query string into raw statements, in order.
@@ -89,7 +93,9 @@ export function preparedText(prepare: string): string | undefined {
   for (const token of current?.scanSync(prepare).tokens ?? []) {
     if (token.tokenName === 'ASCII_40') depth++
     else if (token.tokenName === 'ASCII_41') depth--
-    else if (depth === 0 && token.keywordName === 'RESERVED_KEYWORD' && token.text.toLowerCase() === 'as') return Buffer.from(prepare, 'utf8').subarray(token.end).toString('utf8').trim()
+    else if (depth === 0 && token.keywordName === 'RESERVED_KEYWORD' && token.text.toLowerCase() === 'as') {
+      return Buffer.from(prepare, 'utf8').subarray(token.end).toString('utf8').trim()
+    }
   }
   return undefined
 }

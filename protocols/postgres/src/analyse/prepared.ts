@@ -20,7 +20,10 @@ function innerOf(statement: Statement, stmt: Body<'PrepareStmt'>): StatementAnal
   const text = preparedText(statement.text)
   const kind = stmt.query ? kindOf(stmt.query) : ''
   if (!stmt.query || text === undefined || kindOf(parseText(text)[0]?.node ?? stmt.query) !== kind) {
-    throw statement.walk.unresolved('the prepared query can not be told from its text', 'Write PREPARE name AS query, without anything unusual.')
+    throw statement.walk.unresolved(
+      'the prepared query can not be told from its text',
+      'Write PREPARE name AS query, without anything unusual.',
+    )
   }
   const walk = new Walk(statement.walk.names, '', statement.walk.budget)
   const inner: Statement = { ...statement, text, walk, output: noOutput, endsTransaction: false }
@@ -83,14 +86,22 @@ export function deallocate(statement: Statement, stmt: Body<'DeallocateStmt'>): 
 const cursorHold = 0x20
 
 export function declareCursor(statement: Statement, stmt: Body<'DeclareCursorStmt'>): void {
-  const inner: Statement = { ...statement, walk: new Walk(statement.walk.names, statement.walk.text, statement.walk.budget), output: noOutput }
+  const inner: Statement = {
+    ...statement,
+    walk: new Walk(statement.walk.names, statement.walk.text, statement.walk.budget),
+    output: noOutput,
+  }
   if (stmt.query) runStatement(inner, stmt.query)
   const effects = inner.walk.finish()
   const name = stmt.portalname ?? ''
   statement.walk.effects.addAll(effects, { details: { cursor: name } })
   statement.walk.absorb(inner.walk)
   const reads = [...inner.walk.reads].map((column) => column.full)
-  statement.walk.changes.push(...inner.walk.changes, { kind: 'cursor', name, cursor: { effects, reads, output: inner.output, ...(((stmt.options ?? 0) & cursorHold) === 0 ? {} : { hold: true }) } })
+  statement.walk.changes.push(...inner.walk.changes, {
+    kind: 'cursor',
+    name,
+    cursor: { effects, reads, output: inner.output, ...(((stmt.options ?? 0) & cursorHold) === 0 ? {} : { hold: true }) },
+  })
   harmless(statement, 'sql.cursor', `cursor ${name}`, { declare: true })
 }
 
@@ -99,7 +110,12 @@ export function fetchCursor(statement: Statement, stmt: Body<'FetchStmt'>): void
   const { walk, state } = statement
   const name = stmt.portalname ?? ''
   const cursor = state.cursors.get(name)
-  if (!cursor) throw walk.unresolved(`cursor "${name}" does not exist on this connection`, 'DECLARE it in this session first; cursors opened by a function can not be read.')
+  if (!cursor) {
+    throw walk.unresolved(
+      `cursor "${name}" does not exist on this connection`,
+      'DECLARE it in this session first; cursors opened by a function can not be read.',
+    )
+  }
   walk.effects.addAll(cursor.effects, { details: { cursor: name } })
   // Also those that only its conditions read: an error while it runs may quote them.
   for (const column of cursor.reads) walk.reads.add(walk.namedColumn(column))

@@ -56,11 +56,20 @@ function fromOutput(statement: Statement): QueryShape {
     return { table: full.slice(0, dot), column: full.slice(dot + 1), full }
   }
   if (output.kind !== 'columns') return { columns: [], open: true, rest: { sources: [source('*.*.*')], direct: false } }
-  const columns = output.columns.map((column): NamedValue => ({ name: column.name, value: { sources: column.sources.map(source), direct: column.direct } }))
+  const columns = output.columns.map((column): NamedValue => ({
+    name: column.name,
+    value: { sources: column.sources.map(source), direct: column.direct },
+  }))
   return { columns, open: false, rest: { sources: [], direct: false } }
 }
 
-function createdFrom(statement: Statement, into: Body<'IntoClause'>, shape: QueryShape, kind: Relation['kind'], details: { [fact: string]: true }): void {
+function createdFrom(
+  statement: Statement,
+  into: Body<'IntoClause'>,
+  shape: QueryShape,
+  kind: Relation['kind'],
+  details: { [fact: string]: true },
+): void {
   const { walk, state } = statement
   const temporary = into.rel?.relpersistence === 't'
   const target = walk.names.target(rangeName(into.rel), temporary)
@@ -83,7 +92,9 @@ export function createView(statement: Statement, stmt: Body<'ViewStmt'>): void {
   const shape = stmt.query ? queryNode(walk, new Scope(undefined), stmt.query) : undefined
   const temporary = stmt.view?.relpersistence === 't'
   const target = walk.names.target(rangeName(stmt.view), temporary)
-  walk.effects.add(target.temporary ? 'sql.temp' : 'sql.ddl.create', target.resource, { details: { kind: 'view', ...(stmt.replace ? { replace: true } : {}) } })
+  walk.effects.add(target.temporary ? 'sql.temp' : 'sql.ddl.create', target.resource, {
+    details: { kind: 'view', ...(stmt.replace ? { replace: true } : {}) },
+  })
   // A view gives out its columns under its own name: for masks that is the same as storing them.
   for (const column of shape?.columns ?? []) if (column.value.sources.length > 0) walk.stores.push({ value: column.value.sources })
   if (!shape || shape.open) {
@@ -112,7 +123,8 @@ export function explain(statement: Statement, stmt: Body<'ExplainStmt'>): void {
   const analyze = (stmt.options ?? []).some((node) => {
     const option = as(node, 'DefElem')
     if (option?.defname?.toLowerCase() !== 'analyze') return false
-    const text = option.arg === undefined ? 'true' : (as(option.arg, 'String')?.sval ?? String(as(option.arg, 'Integer')?.ival ?? 0)).toLowerCase()
+    const text =
+      option.arg === undefined ? 'true' : (as(option.arg, 'String')?.sval ?? String(as(option.arg, 'Integer')?.ival ?? 0)).toLowerCase()
     return !['false', 'off', '0'].includes(text)
   })
   const inner: Statement = { ...statement, walk: new Walk(walk.names, walk.text, walk.budget), output: noOutput }

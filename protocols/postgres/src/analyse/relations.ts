@@ -30,8 +30,14 @@ export function resolveRangeVar(walk: Walk, range: Body<'RangeVar'>): ResolvedRe
   const name = qualifiedOf([range.catalogname, range.schemaname, range.relname].filter((part): part is string => part !== undefined))
   const found = walk.names.relation(name)
   if (found) return found
-  const shown = [range.schemaname, range.relname].filter((part): part is string => part !== undefined).map(quoteIdent).join('.')
-  const searched = range.schemaname === undefined ? `not found in ${walk.names.describePath()}` : `schema ${quoteIdent(range.schemaname)} has no such relation`
+  const shown = [range.schemaname, range.relname]
+    .filter((part): part is string => part !== undefined)
+    .map(quoteIdent)
+    .join('.')
+  const searched =
+    range.schemaname === undefined
+      ? `not found in ${walk.names.describePath()}`
+      : `schema ${quoteIdent(range.schemaname)} has no such relation`
   throw walk.unresolved(
     `relation ${shown} does not exist (${searched})`,
     'Check the spelling and the schema. If an earlier statement of the same text creates it, send the statements separately.',
@@ -46,7 +52,11 @@ export function readRelation(walk: Walk, resolved: ResolvedRelation, range: Body
 }
 
 /** A relation as FROM item, without effects: the target of UPDATE, DELETE, MERGE, INSERT. */
-export function relationItem(walk: Walk, resolved: ResolvedRelation, range: { readonly alias?: Body<'Alias'>; readonly relname?: string }): ScopeItem {
+export function relationItem(
+  walk: Walk,
+  resolved: ResolvedRelation,
+  range: { readonly alias?: Body<'Alias'>; readonly relname?: string },
+): ScopeItem {
   const { relation, resource } = resolved
   const alias = range.alias?.aliasname
   const open = relation === undefined
@@ -54,7 +64,8 @@ export function relationItem(walk: Walk, resolved: ResolvedRelation, range: { re
   let columns: readonly NamedValue[] = relation ? columnsOf(walk, resolved, relation) : []
   const names = strings(range.alias?.colnames)
   if (names.length > 0) columns = renamed(columns, names, open, other)
-  return newItem({ alias: alias ?? resolved.name, ...(alias === undefined ? { schema: resolved.schema } : {}), columns, open, other, base: true, resource })
+  const named = { alias: alias ?? resolved.name, ...(alias === undefined ? { schema: resolved.schema } : {}) }
+  return newItem({ ...named, columns, open, other, base: true, resource })
 }
 
 /** The effect of reading a relation, with what follows from it: parents, partitions, what a view looks at. */
@@ -92,7 +103,14 @@ export function touchRows(walk: Walk, resolved: ResolvedRelation): void {
 }
 
 /** Implied effects of the same action on parents and, unless ONLY, on partitions and inheriting tables. */
-export function relatives(walk: Walk, resolved: ResolvedRelation, relation: Relation, action: string, inherit: boolean, details?: JsonObject): void {
+export function relatives(
+  walk: Walk,
+  resolved: ResolvedRelation,
+  relation: Relation,
+  action: string,
+  inherit: boolean,
+  details?: JsonObject,
+): void {
   if (relation.parents.length === 0 && relation.children.length === 0) return
   const shape = shapeOf(walk, resolved, relation)
   const options = { implied: true, details: { ...details, via: [resolved.resource] } }

@@ -138,10 +138,17 @@ export function wholeRow(item: ScopeItem): Value {
 }
 
 /** Columns renamed by an alias's list: the first ones take the new names. */
-export function renamed(columns: readonly NamedValue[], names: readonly string[], open: boolean, other?: (name: string) => Value): NamedValue[] {
+export function renamed(
+  columns: readonly NamedValue[],
+  names: readonly string[],
+  open: boolean,
+  other?: (name: string) => Value,
+): NamedValue[] {
   const out: NamedValue[] = columns.map((column, index) => ({ name: names[index] ?? column.name, value: column.value }))
   // More names than columns known: the rest rename columns that aren't known, so each may be any of them.
-  for (let index = columns.length; open && index < names.length; index++) out.push({ name: names[index] ?? '', value: other?.('*') ?? noSources })
+  for (let index = columns.length; open && index < names.length; index++) {
+    out.push({ name: names[index] ?? '', value: other?.('*') ?? noSources })
+  }
   return out
 }
 

@@ -71,16 +71,28 @@ function branch(walk: Walk, scope: Scope, stmt: Body<'SelectStmt'> | undefined):
 /** Both sides of a set operation, by position. Where one side's positions aren't known, it may be in any column. */
 function merged(left: QueryShape, right: QueryShape): QueryShape {
   if (left.open && right.open) {
-    const rest = computed([left.rest, right.rest, ...left.columns.map((column) => column.value), ...right.columns.map((column) => column.value)])
+    const rest = computed([
+      left.rest,
+      right.rest,
+      ...left.columns.map((column) => column.value),
+      ...right.columns.map((column) => column.value),
+    ])
     return { columns: [], open: true, rest }
   }
   const closed = left.open ? right : left
   const other = left.open ? left : right
   if (other.open) {
     const rest = computed([other.rest, ...other.columns.map((column) => column.value)])
-    return { columns: closed.columns.map((column) => ({ name: column.name, value: computed([column.value, rest]) })), open: false, rest: noSources }
+    return {
+      columns: closed.columns.map((column) => ({ name: column.name, value: computed([column.value, rest]) })),
+      open: false,
+      rest: noSources,
+    }
   }
-  const columns = left.columns.map((column, index): NamedValue => ({ name: column.name, value: computed([column.value, right.columns[index]?.value ?? noSources]) }))
+  const columns = left.columns.map((column, index): NamedValue => ({
+    name: column.name,
+    value: computed([column.value, right.columns[index]?.value ?? noSources]),
+  }))
   return { columns, open: false, rest: noSources }
 }
 
@@ -92,10 +104,19 @@ function valuesLists(walk: Walk, scope: Scope, stmt: Body<'SelectStmt'>): QueryS
       const cell = cells[index]
       const value = cell ? expression(walk, scope, cell) : noSources
       const known = columns[index]
-      columns[index] = known === undefined || known.sources.length === 0 ? computed([value]) : value.sources.length === 0 ? known : computed([known, value])
+      columns[index] =
+        known === undefined || known.sources.length === 0
+          ? computed([value])
+          : value.sources.length === 0
+            ? known
+            : computed([known, value])
     }
   }
-  const shape: QueryShape = { columns: columns.map((value, index) => ({ name: `column${String(index + 1)}`, value })), open: false, rest: noSources }
+  const shape: QueryShape = {
+    columns: columns.map((value, index) => ({ name: `column${String(index + 1)}`, value })),
+    open: false,
+    rest: noSources,
+  }
   orderBy(walk, scope, stmt.sortClause, shape, false)
   limits(walk, scope, stmt)
   return shape
@@ -124,8 +145,9 @@ export function targetList(walk: Walk, scope: Scope, nodes: readonly Node[] | un
       }
     } else if (target?.val) {
       const value = expression(walk, scope, target.val)
-      if (isRowStar(target.val)) expand({ columns: value.row?.columns ?? [], open: value.row?.open ?? true }, { sources: value.sources, direct: false })
-      else columns.push({ name: target.name ?? columnName(target.val), value })
+      if (isRowStar(target.val)) {
+        expand({ columns: value.row?.columns ?? [], open: value.row?.open ?? true }, { sources: value.sources, direct: false })
+      } else columns.push({ name: target.name ?? columnName(target.val), value })
     }
     if (columns.length > maxColumns) throw tooComplex('gives more columns than PostgreSQL can')
   }
@@ -145,8 +167,14 @@ function starItems(walk: Walk, scope: Scope, node: Node | undefined): readonly S
   if (!reference || last === undefined || !as(last, 'A_Star')) return undefined
   const path = strings(reference.fields)
   if (path.length === 0) return scope.items.filter((item) => item.columnsVisible)
-  const item = scope.item(path.at(-1) ?? '', path.at(-2) === walk.names.context.tempSchema ? (path.at(-2) && 'pg_temp') : path.at(-2))
-  if (!item) throw walk.unresolved(`missing FROM-clause entry for "${path.join('.')}"`, 'Name the table in FROM, or its alias if it has one.', reference.location)
+  const item = scope.item(path.at(-1) ?? '', path.at(-2) === walk.names.context.tempSchema ? path.at(-2) && 'pg_temp' : path.at(-2))
+  if (!item) {
+    throw walk.unresolved(
+      `missing FROM-clause entry for "${path.join('.')}"`,
+      'Name the table in FROM, or its alias if it has one.',
+      reference.location,
+    )
+  }
   return [item]
 }
 
@@ -180,7 +208,10 @@ function groupBy(walk: Walk, scope: Scope, nodes: readonly Node[] | undefined, s
     }
     // GROUP BY takes an input column first, an output name only when there is none.
     const name = plainName(node)
-    const output = name !== undefined && !scope.column(name) && !scope.item(name) ? outputValue(shape, node) : as(node, 'A_Const') && outputValue(shape, node)
+    const output =
+      name !== undefined && !scope.column(name) && !scope.item(name)
+        ? outputValue(shape, node)
+        : as(node, 'A_Const') && outputValue(shape, node)
     if (output) steer(walk, output)
     else condition(walk, scope, node)
   }
@@ -218,7 +249,12 @@ function outputValue(shape: QueryShape, node: Node): Value | undefined {
   return position?.ival?.ival === undefined ? undefined : shape.columns[position.ival.ival - 1]?.value
 }
 
-const strengths: Readonly<Record<string, string>> = { LCS_FORKEYSHARE: 'key share', LCS_FORSHARE: 'share', LCS_FORNOKEYUPDATE: 'no key update', LCS_FORUPDATE: 'update' }
+const strengths: Readonly<Record<string, string>> = {
+  LCS_FORKEYSHARE: 'key share',
+  LCS_FORSHARE: 'share',
+  LCS_FORNOKEYUPDATE: 'no key update',
+  LCS_FORUPDATE: 'update',
+}
 
 /** FOR UPDATE and its kin lock rows of the tables named, or of all. */
 function locking(walk: Walk, scope: Scope, nodes: readonly Node[] | undefined): void {
@@ -231,7 +267,9 @@ function locking(walk: Walk, scope: Scope, nodes: readonly Node[] | undefined): 
     for (const item of locked) {
       if (item?.resource !== undefined) walk.effects.add('sql.lock', item.resource, { details })
       // A subquery in FROM passes the lock on to what it reads.
-      else if (item && !item.base) for (const resource of walk.effects.resources('sql.select')) walk.effects.add('sql.lock', resource, { details })
+      else if (item && !item.base) {
+        for (const resource of walk.effects.resources('sql.select')) walk.effects.add('sql.lock', resource, { details })
+      }
     }
   }
 }

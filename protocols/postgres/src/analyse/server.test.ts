@@ -1,9 +1,12 @@
 import { readFileSync } from 'node:fs'
+import { TemporaryServer } from '@sallyport/embedded-postgres'
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { analyse, canonical, catalogQueries, loadAnalyser, parseCatalogRows, parseSessionRow, quoteIdent, sessionQuery, type NameContext, type SnapshotCatalog } from './index.js'
+import {
+  analyse, canonical, catalogQueries, loadAnalyser, parseCatalogRows, parseSessionRow, quoteIdent, sessionQuery,
+  type NameContext, type SnapshotCatalog,
+} from './index.js'
 import { readCases } from './testing/cases.js'
-import { findBinaries, startServer, type TestServer } from './testing/server.js'
 
 /** SQLSTATEs that say that a name means nothing: then we must have said so too. */
 const unknownName = new Set(['42P01', '42703', '42702', '42P02', '3F000'])
@@ -12,19 +15,15 @@ const unknownName = new Set(['42P01', '42703', '42702', '42P02', '3F000'])
  * The server's own word on what names mean: its RowDescription names each output column's table and attribute. Whatever it says a
  * column comes from, our lineage must say too.
  */
-const binaries = findBinaries()
-// Says so when there is no PostgreSQL, never silently.
-const suite = binaries === undefined ? describe.skip : describe
-
-suite('against a real PostgreSQL', () => {
-  let server: TestServer | undefined
+describe('against a real PostgreSQL', () => {
+  let server: TemporaryServer | undefined
   let client: pg.Client | undefined
   let catalog: SnapshotCatalog | undefined
 
   beforeAll(async () => {
     await loadAnalyser()
-    server = await startServer(binaries ?? '')
-    client = new pg.Client({ host: '127.0.0.1', port: server.port, user: 'postgres', database: 'postgres' })
+    server = await TemporaryServer.start()
+    client = new pg.Client({ connectionString: server.server.url() })
     await client.connect()
     await client.query(`SET statement_timeout = '5s'`)
     await client.query(readFileSync(new URL('./testing/shop.sql', import.meta.url), 'utf8'))
@@ -64,7 +63,9 @@ suite('against a real PostgreSQL', () => {
     const result = await client.query({ text, rowMode: 'array' })
     if (statement.output.kind === 'unknown') return undefined
     const columns = statement.output.kind === 'columns' ? statement.output.columns : []
-    if (result.fields.length !== columns.length) return `${String(columns.length)} columns, the server gives ${String(result.fields.length)}`
+    if (result.fields.length !== columns.length) {
+      return `${String(columns.length)} columns, the server gives ${String(result.fields.length)}`
+    }
     for (const [index, field] of result.fields.entries()) {
       const column = columns[index]
       if (column?.name !== field.name) return `column ${String(index)} is named ${String(column?.name)}, by the server ${field.name}`
@@ -80,8 +81,9 @@ suite('against a real PostgreSQL', () => {
 
   const corpus = ['evasion.cases', 'functions.cases']
     .flatMap((name) => readCases(new URL(`./cases/${name}`, import.meta.url)))
-    .filter((one) => !one.expected.includes('  ! ') && /^\s*(SELECT|WITH|TABLE|VALUES|INSERT|UPDATE|DELETE|MERGE|EXPLAIN)/i.test(one.sql) && !one.sql.includes(';'))
-    .filter((one) => !one.expected.includes('sql.call') && !/\$\d|CURRENT OF|INTO|pg_authid SET|current_setting|set_config|shop\.public|REPEATABLE|evil|seq1/.test(one.sql))
+    .filter((one) => !one.expected.includes('  ! ') && !one.expected.includes('sql.call') && !one.sql.includes(';'))
+    .filter((one) => /^\s*(SELECT|WITH|TABLE|VALUES|INSERT|UPDATE|DELETE|MERGE|EXPLAIN)/i.test(one.sql))
+    .filter((one) => !/\$\d|CURRENT OF|INTO|pg_authid SET|current_setting|set_config|shop\.public|REPEATABLE|evil|seq1/.test(one.sql))
 
   it('has a corpus', () => {
     expect(corpus.length).toBeGreaterThan(80)
@@ -109,8 +111,11 @@ suite('against a real PostgreSQL', () => {
   }, 60_000)
 
   it('K3: whatever shows a marked value, comes from the column that holds it', async () => {
-    await client?.query(`INSERT INTO customers VALUES (7001, 'mark-name.', 'mark-email.', 'mark-phone.', 'mark-ssn.', 'mark-card_number.', '{"mark-notes.": 1}');
-      INSERT INTO orders VALUES (7001, 7001, 1, 'mark-status.'); INSERT INTO api_keys VALUES (1, 'mark-name.', 'mark-secret.'); REFRESH MATERIALIZED VIEW mv_emails`)
+    await client?.query(`
+      INSERT INTO customers
+        VALUES (7001, 'mark-name.', 'mark-email.', 'mark-phone.', 'mark-ssn.', 'mark-card_number.', '{"mark-notes.": 1}');
+      INSERT INTO orders VALUES (7001, 7001, 1, 'mark-status.'); INSERT INTO api_keys VALUES (1, 'mark-name.', 'mark-secret.');
+      REFRESH MATERIALIZED VIEW mv_emails`)
     const names = await context()
     const leaks: string[] = []
     let marked = 0
@@ -125,7 +130,9 @@ suite('against a real PostgreSQL', () => {
         for (const [index, cell] of row.entries()) {
           for (const [, column = ''] of (JSON.stringify(cell) ?? '').matchAll(/mark-([a-z_]+)\./g)) {
             marked++
-            if (!output.columns[index]?.sources.some((source) => source.endsWith(`.${column}`) || source.endsWith('.*'))) leaks.push(`${sql}: ${column} shows in column ${String(index)}`)
+            if (!output.columns[index]?.sources.some((source) => source.endsWith(`.${column}`) || source.endsWith('.*'))) {
+              leaks.push(`${sql}: ${column} shows in column ${String(index)}`)
+            }
           }
         }
       }
@@ -136,13 +143,21 @@ suite('against a real PostgreSQL', () => {
   }, 60_000)
 
   it('resolves like the server under other search paths, with temporary tables in the way', async () => {
-    const queries = ['SELECT email FROM customers', 'SELECT * FROM customers', 'SELECT c.* FROM customers c, public.customers p', 'SELECT relname FROM pg_class LIMIT 1', 'SELECT m FROM public.v_outer']
+    const queries = [
+      'SELECT email FROM customers',
+      'SELECT * FROM customers',
+      'SELECT c.* FROM customers c, public.customers p',
+      'SELECT relname FROM pg_class LIMIT 1',
+      'SELECT m FROM public.v_outer',
+    ]
     const paths = ['public', 'app, public', '"$user", app', 'pg_catalog, app', 'app, pg_catalog', 'public, pg_temp']
     for (const temporary of [false, true]) {
       if (temporary) await client?.query('CREATE TEMP TABLE customers (email text, mine int); CREATE TEMP TABLE pg_class (relname text)')
       for (const path of paths) {
         await client?.query(`SET search_path = ${path}`)
-        for (const query of queries) expect(await compare(query).catch((error: unknown) => String(error)), `${query} under ${path}`).toBeUndefined()
+        for (const query of queries) {
+          expect(await compare(query).catch((error: unknown) => String(error)), `${query} under ${path}`).toBeUndefined()
+        }
       }
     }
     await client?.query('RESET search_path; DISCARD TEMP')
@@ -173,7 +188,8 @@ suite('against a real PostgreSQL', () => {
   it('reads the same catalog whatever a user put in the way', async () => {
     await client?.query(`CREATE SCHEMA trap; CREATE FUNCTION trap.f(oid, oid) RETURNS bool LANGUAGE sql AS 'SELECT false';
       CREATE OPERATOR trap.= (LEFTARG = oid, RIGHTARG = oid, FUNCTION = trap.f); CREATE TABLE trap.pg_class (oid oid);
-      CREATE FUNCTION trap.current_schemas(bool) RETURNS name[] LANGUAGE sql AS 'SELECT NULL::name[]'; SET search_path = trap, pg_catalog, public`)
+      CREATE FUNCTION trap.current_schemas(bool) RETURNS name[] LANGUAGE sql AS 'SELECT NULL::name[]';
+      SET search_path = trap, pg_catalog, public`)
     const trapped = await load()
     expect(trapped.relationNamed('public.orders')?.triggers).toHaveLength(1)
     expect(trapped.definitionPath).toEqual(['trap', 'pg_catalog', 'public'])

@@ -31,8 +31,10 @@ const guardedButFor: Readonly<Record<string, readonly string[]>> = {
 }
 
 /** Settings whose value is a secret or tells of the host. A dotted name is an application's own. */
-const secret =
-  /^(primary_conninfo|archive_command|archive_cleanup_command|restore_command|recovery_end_command|ssl_passphrase_command|.*_preload_libraries|.*_file|.*_directory|krb_.*|.*\..*)$/
+const secret = new RegExp(
+  '^(primary_conninfo|archive_command|archive_cleanup_command|restore_command|recovery_end_command|ssl_passphrase_command' +
+    '|.*_preload_libraries|.*_file|.*_directory|krb_.*|.*\\..*)$',
+)
 
 const roles = new Set(['role', 'session_authorization'])
 
@@ -74,7 +76,11 @@ export function variableSet(walk: Walk, stmt: Body<'VariableSetStmt'>): void {
 export function setConfig(walk: Walk, args: readonly Node[]): void {
   const name = constantText(args[0])
   if (typeof name !== 'string') {
-    throw new AnalysisError('guarded_setting', 'set_config() needs a constant name: which setting it changes must be known', 'Use SET, or a literal as the first argument.')
+    throw new AnalysisError(
+      'guarded_setting',
+      'set_config() needs a constant name: which setting it changes must be known',
+      'Use SET, or a literal as the first argument.',
+    )
   }
   const value = constantText(args[1])
   const local = constantText(args[2])
@@ -89,7 +95,13 @@ export function setConfig(walk: Walk, args: readonly Node[]): void {
   change(walk, setting, value ?? undefined, local !== 'false' && local !== 'f')
 }
 
-function change(walk: Walk, name: string, value: string | null | undefined, local: boolean, list?: readonly (string | null | undefined)[]): void {
+function change(
+  walk: Walk,
+  name: string,
+  value: string | null | undefined,
+  local: boolean,
+  list?: readonly (string | null | undefined)[],
+): void {
   if (roles.has(name)) {
     const role = value === undefined || value === null ? 'default' : value
     walk.effects.add('sql.set_role', `role ${quoteIdent(role)}`, { details: { setting: name, ...(local ? { local } : {}) } })
@@ -123,7 +135,10 @@ export function existing(walk: Walk, names: readonly string[]): string[] {
     .filter((name) => name !== '' && (!catalog.complete || name === 'pg_temp' || name === 'pg_catalog' || catalog.hasSchema(name)))
 }
 
-/** The server cuts identifiers in a setting to 63 bytes (NAMEDATALEN - 1), at a character's border, as the grammar does with those in SQL. */
+/**
+ * The server cuts identifiers in a setting to 63 bytes (NAMEDATALEN - 1), at a character's border, as the grammar does
+ * with those in SQL.
+ */
 function truncated(name: string): string {
   if (Buffer.byteLength(name) <= 63) return name
   let out = ''

@@ -35,7 +35,8 @@ export class StringState {
       case 'search_path': {
         this.#touched = true
         const path = change.value === 'unknown' ? localPath : change.value
-        this.names = path === undefined ? this.names.withUndecided({ scope: 'path', why: 'it changes search_path' }) : this.names.withPath(path)
+        this.names =
+          path === undefined ? this.names.withUndecided({ scope: 'path', why: 'it changes search_path' }) : this.names.withPath(path)
         return
       }
       case 'session_reset':

@@ -27,7 +27,10 @@ export const noOutput: Output = { kind: 'none' }
 /** The result's columns as lineage. */
 export function outputOf(shape: QueryShape): Output {
   if (shape.open) return { kind: 'unknown' }
-  return { kind: 'columns', columns: shape.columns.map(({ name, value }) => ({ name, sources: names(value), direct: value.direct && value.sources.length > 0 })) }
+  return {
+    kind: 'columns',
+    columns: shape.columns.map(({ name, value }) => ({ name, sources: names(value), direct: value.direct && value.sources.length > 0 })),
+  }
 }
 
 function names(value: Value): string[] {
@@ -85,7 +88,10 @@ export function finishStatement(statement: Statement, node: string): StatementAn
   if (walk.callsVolatile) walk.changes.push({ kind: 'session_reset' })
   const reads = new Set<string>()
   for (const column of walk.reads) reads.add(column.full)
-  const stores = walk.stores.map(({ value, into }): StoredValue => ({ sources: value.map((column) => column.full), ...(into === undefined ? {} : { into }) }))
+  const stores = walk.stores.map(({ value, into }): StoredValue => ({
+    sources: value.map((column) => column.full),
+    ...(into === undefined ? {} : { into }),
+  }))
   return {
     text: statement.text,
     node,

@@ -54,7 +54,8 @@ export const statements: { readonly [K in NodeKind]?: Handler<K> } = {
   LockStmt: utility.lock,
   ListenStmt: (statement, body) => add(statement, 'sql.listen', `channel ${body.conditionname ?? ''}`),
   UnlistenStmt: (statement, body) => harmless(statement, 'sql.listen', `channel ${body.conditionname ?? '*'}`, { unlisten: true }),
-  NotifyStmt: (statement, body) => add(statement, 'sql.notify', `channel ${body.conditionname ?? ''}`, body.payload === undefined ? {} : { payload: true }),
+  NotifyStmt: (statement, body) =>
+    add(statement, 'sql.notify', `channel ${body.conditionname ?? ''}`, body.payload === undefined ? {} : { payload: true }),
   CheckPointStmt: (statement) => add(statement, 'sql.maintenance', 'database', { verb: 'checkpoint' }),
   VacuumStmt: utility.vacuum,
   ClusterStmt: utility.cluster,
@@ -113,14 +114,18 @@ export const statements: { readonly [K in NodeKind]?: Handler<K> } = {
     add(statement, 'sql.ddl.drop', 'owned', { roles: utility.roleNames(body.roles) })
     catalogChanged(statement, 'it drops what a role owns')
   },
-  ReassignOwnedStmt: (statement, body) => utility.roles(statement, [...utility.roleNames(body.roles), body.newrole?.rolename], 'reassign_owned'),
+  ReassignOwnedStmt: (statement, body) =>
+    utility.roles(statement, [...utility.roleNames(body.roles), body.newrole?.rolename], 'reassign_owned'),
   CreatePolicyStmt: (statement, body) => rowPolicy(statement, body, 'create_policy'),
   AlterPolicyStmt: (statement, body) => rowPolicy(statement, body, 'alter_policy'),
 
   CreatedbStmt: (statement, body) => add(statement, 'sql.create_database', `database ${quoteIdent(body.dbname ?? '')}`, { verb: 'create' }),
-  AlterDatabaseStmt: (statement, body) => add(statement, 'sql.create_database', `database ${quoteIdent(body.dbname ?? '')}`, { verb: 'alter' }),
-  AlterDatabaseSetStmt: (statement, body) => add(statement, 'sql.create_database', `database ${quoteIdent(body.dbname ?? '')}`, { verb: 'set' }),
-  AlterDatabaseRefreshCollStmt: (statement, body) => add(statement, 'sql.create_database', `database ${quoteIdent(body.dbname ?? '')}`, { verb: 'refresh_collation' }),
+  AlterDatabaseStmt: (statement, body) =>
+    add(statement, 'sql.create_database', `database ${quoteIdent(body.dbname ?? '')}`, { verb: 'alter' }),
+  AlterDatabaseSetStmt: (statement, body) =>
+    add(statement, 'sql.create_database', `database ${quoteIdent(body.dbname ?? '')}`, { verb: 'set' }),
+  AlterDatabaseRefreshCollStmt: (statement, body) =>
+    add(statement, 'sql.create_database', `database ${quoteIdent(body.dbname ?? '')}`, { verb: 'refresh_collation' }),
   DropdbStmt: (statement, body) => add(statement, 'sql.drop_database', `database ${quoteIdent(body.dbname ?? '')}`),
 
   AlterSystemStmt: (statement, body) => system(statement, 'setting', body.setstmt?.name ?? '*', 'alter_system', false),

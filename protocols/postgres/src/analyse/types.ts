@@ -73,7 +73,10 @@ export interface TypeInfo {
 
 /** What the connection has done so far that changes how names are resolved. A value; the engine replaces it. */
 export interface NameContext {
-  /** As the server would list it, `$user` already replaced and schemas that don't exist left out; pg_temp and pg_catalog implied as the server does. */
+  /**
+   * As the server would list it, `$user` already replaced and schemas that don't exist left out; pg_temp and pg_catalog
+   * implied as the server does.
+   */
   readonly searchPath: readonly string[]
   readonly currentUser: string
   readonly database: string
@@ -144,7 +147,8 @@ export interface StatementAnalysis {
 }
 
 /** Lineage of the result's columns, in order. `unknown` when the shape can't be told from the text (mask when unsure). */
-export type Output = { readonly kind: 'none' } | { readonly kind: 'unknown' } | { readonly kind: 'columns'; readonly columns: readonly OutputColumn[] }
+export type Output =
+  { readonly kind: 'none' } | { readonly kind: 'unknown' } | { readonly kind: 'columns'; readonly columns: readonly OutputColumn[] }
 
 export interface OutputColumn {
   readonly name: string

@@ -10,8 +10,13 @@ import type { StateChange } from './types.js'
 type Verb = (StateChange & { kind: 'transaction' })['verb']
 
 const verbs: Readonly<Record<string, Verb>> = {
-  TRANS_STMT_BEGIN: 'begin', TRANS_STMT_START: 'begin', TRANS_STMT_COMMIT: 'commit', TRANS_STMT_ROLLBACK: 'rollback', TRANS_STMT_SAVEPOINT: 'savepoint',
-  TRANS_STMT_RELEASE: 'release', TRANS_STMT_ROLLBACK_TO: 'rollback_to',
+  TRANS_STMT_BEGIN: 'begin',
+  TRANS_STMT_START: 'begin',
+  TRANS_STMT_COMMIT: 'commit',
+  TRANS_STMT_ROLLBACK: 'rollback',
+  TRANS_STMT_SAVEPOINT: 'savepoint',
+  TRANS_STMT_RELEASE: 'release',
+  TRANS_STMT_ROLLBACK_TO: 'rollback_to',
 }
 
 const enders = new Set(['TRANS_STMT_COMMIT', 'TRANS_STMT_ROLLBACK', 'TRANS_STMT_ROLLBACK_TO', 'TRANS_STMT_PREPARE'])
@@ -27,7 +32,12 @@ export function transaction(statement: Statement, stmt: Body<'TransactionStmt'>)
   // Two-phase commit outlives the session, and may finish another one's.
   if (kind === 'TRANS_STMT_PREPARE') statement.walk.changes.push({ kind: 'transaction', verb: 'rollback' })
   const word = kind.replace('TRANS_STMT_', '').toLowerCase()
-  add(statement, word === 'prepare' || word === 'commit_prepared' || word === 'rollback_prepared' ? 'sql.transaction' : 'sql.unknown', `prepared-transaction ${stmt.gid ?? ''}`, { verb: word })
+  add(
+    statement,
+    word === 'prepare' || word === 'commit_prepared' || word === 'rollback_prepared' ? 'sql.transaction' : 'sql.unknown',
+    `prepared-transaction ${stmt.gid ?? ''}`,
+    { verb: word },
+  )
 }
 
 export function show(statement: Statement, stmt: Body<'VariableShowStmt'>): void {
@@ -46,7 +56,9 @@ export function lock(statement: Statement, stmt: Body<'LockStmt'>): void {
     if (!range) continue
     const table = existingRelation(statement.walk, rangeName(range))
     add(statement, 'sql.lock', table.resource, { mode: stmt.mode ?? 0 })
-    for (const child of table.relation?.children ?? []) statement.walk.effects.add('sql.lock', child, { implied: true, details: { via: [table.resource] } })
+    for (const child of table.relation?.children ?? []) {
+      statement.walk.effects.add('sql.lock', child, { implied: true, details: { via: [table.resource] } })
+    }
   }
 }
 
@@ -60,7 +72,9 @@ export function discard(statement: Statement, stmt: Body<'DiscardStmt'>): void {
   const target = (stmt.target ?? '').replace('DISCARD_', '').toLowerCase()
   harmless(statement, 'sql.set', 'setting *', { discard: target })
   const { changes } = statement.walk
-  if (target === 'all') changes.push({ kind: 'deallocate', name: 'all' }, { kind: 'close_cursor', name: 'all' }, { kind: 'catalog' }, { kind: 'session_reset' })
+  if (target === 'all') {
+    changes.push({ kind: 'deallocate', name: 'all' }, { kind: 'close_cursor', name: 'all' }, { kind: 'catalog' }, { kind: 'session_reset' })
+  }
   if (target === 'temp') catalogChanged(statement, 'it drops the temporary tables')
 }
 
@@ -92,13 +106,22 @@ export function cluster(statement: Statement, stmt: Body<'ClusterStmt'>): void {
 export function reindex(statement: Statement, stmt: Body<'ReindexStmt'>): void {
   // An index names its table only in the catalog.
   statement.walk.rows.add(anyColumn)
-  const resource = stmt.relation ? existingRelation(statement.walk, rangeName(stmt.relation)).resource : `${(stmt.kind ?? '').replace('REINDEX_OBJECT_', '').toLowerCase()} ${quoteIdent(stmt.name ?? '')}`
+  const resource = stmt.relation
+    ? existingRelation(statement.walk, rangeName(stmt.relation)).resource
+    : `${(stmt.kind ?? '').replace('REINDEX_OBJECT_', '').toLowerCase()} ${quoteIdent(stmt.name ?? '')}`
   add(statement, 'sql.maintenance', resource, { verb: 'reindex' })
 }
 
-export function roles(statement: Statement, names: readonly (string | undefined)[], verb: string, options?: Body<'CreateRoleStmt'>['options']): void {
+export function roles(
+  statement: Statement,
+  names: readonly (string | undefined)[],
+  verb: string,
+  options?: Body<'CreateRoleStmt'>['options'],
+): void {
   const list = (options ?? []).map((node) => as(node, 'DefElem')?.defname ?? '')
-  for (const name of names) add(statement, 'sql.role', `role ${quoteIdent(name ?? 'public')}`, { verb, ...(list.length > 0 ? { options: list } : {}) })
+  for (const name of names) {
+    add(statement, 'sql.role', `role ${quoteIdent(name ?? 'public')}`, { verb, ...(list.length > 0 ? { options: list } : {}) })
+  }
 }
 
 export function roleNames(nodes: Body<'DropRoleStmt'>['roles']): string[] {

@@ -27,7 +27,9 @@ export function viewShape(walk: Walk, relation: Relation): ViewShape {
   const shared = !walk.names.catalog.changed
   const known = shared ? shapes.get(relation) : undefined
   if (known) return known
-  if (walk.views.length >= maxViewDepth || walk.views.includes(relation)) throw tooComplex(`reads views nested too deeply (${canonical(relation.schema, relation.name)})`)
+  if (walk.views.length >= maxViewDepth || walk.views.includes(relation)) {
+    throw tooComplex(`reads views nested too deeply (${canonical(relation.schema, relation.name)})`)
+  }
   const shape = analyseDefinition(walk, relation)
   if (shared) shapes.set(relation, shape)
   return shape

@@ -155,7 +155,11 @@ function byTable(columns: Iterable<BaseColumn>): Map<string, string[]> {
 }
 
 export function tooComplex(what: string): AnalysisError {
-  return new AnalysisError('too_complex', `the statement ${what} to be analysed`, 'Split it into smaller statements, or use a list (IN, VALUES) instead of a chain.')
+  return new AnalysisError(
+    'too_complex',
+    `the statement ${what} to be analysed`,
+    'Split it into smaller statements, or use a list (IN, VALUES) instead of a chain.',
+  )
 }
 
 function characterAt(text: string, byte: number): number {

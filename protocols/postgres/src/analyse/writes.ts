@@ -8,7 +8,12 @@ import type { Walk } from './walk.js'
 
 export type Write = 'insert' | 'update' | 'delete' | 'truncate'
 
-const actions: Readonly<Record<Write, string>> = { insert: 'sql.insert', update: 'sql.update', delete: 'sql.delete', truncate: 'sql.ddl.truncate' }
+const actions: Readonly<Record<Write, string>> = {
+  insert: 'sql.insert',
+  update: 'sql.update',
+  delete: 'sql.delete',
+  truncate: 'sql.ddl.truncate',
+}
 
 export interface WriteOptions {
   readonly details?: JsonObject
@@ -40,10 +45,14 @@ function follow(walk: Walk, resolved: ResolvedRelation, relation: Relation, writ
   relatives(walk, resolved, relation, actions[write], inherit, via)
   triggered(walk, resolved.resource, relation, write)
   if (inherit) for (const child of relation.children) ownTriggers(walk, child, write)
-  if (relation.hasRules && write !== 'truncate') walk.effects.add('sql.code', resolved.resource, { implied: true, details: { ...via, rules: true } })
+  if (relation.hasRules && write !== 'truncate') {
+    walk.effects.add('sql.code', resolved.resource, { implied: true, details: { ...via, rules: true } })
+  }
   if (write === 'insert' || write === 'update') {
     for (const column of relation.columns) {
-      for (const called of column.calls ?? []) walk.effects.add('sql.call', `function ${called}`, { implied: true, details: { ...via, default: true } })
+      for (const called of column.calls ?? []) {
+        walk.effects.add('sql.call', `function ${called}`, { implied: true, details: { ...via, default: true } })
+      }
     }
   }
   for (const cascade of relation.cascades) {

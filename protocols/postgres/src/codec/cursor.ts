@@ -21,36 +21,23 @@ export class MessageCursor {
   }
 
   byte(): number {
-    this.#need(1)
-    return this.buffer[this.#position++] ?? 0
+    return this.buffer[this.#take(1)] ?? 0
   }
 
   int16(): number {
-    this.#need(2)
-    const value = this.buffer.readInt16BE(this.#position)
-    this.#position += 2
-    return value
+    return this.buffer.readInt16BE(this.#take(2))
   }
 
   uint16(): number {
-    this.#need(2)
-    const value = this.buffer.readUInt16BE(this.#position)
-    this.#position += 2
-    return value
+    return this.buffer.readUInt16BE(this.#take(2))
   }
 
   int32(): number {
-    this.#need(4)
-    const value = this.buffer.readInt32BE(this.#position)
-    this.#position += 4
-    return value
+    return this.buffer.readInt32BE(this.#take(4))
   }
 
   uint32(): number {
-    this.#need(4)
-    const value = this.buffer.readUInt32BE(this.#position)
-    this.#position += 4
-    return value
+    return this.buffer.readUInt32BE(this.#take(4))
   }
 
   /** A NUL-terminated string; must be valid UTF-8, because the analysis and the target must read the same text. */
@@ -64,15 +51,12 @@ export class MessageCursor {
 
   /** A view of so many bytes. */
   bytes(length: number): Buffer {
-    this.#need(length)
-    const view = this.buffer.subarray(this.#position, this.#position + length)
-    this.#position += length
-    return view
+    const start = this.#take(length)
+    return this.buffer.subarray(start, start + length)
   }
 
   skip(length: number): void {
-    this.#need(length)
-    this.#position += length
+    this.#take(length)
   }
 
   /** PostgreSQL's pq_getmsgend: bytes left over are an error. */
@@ -80,8 +64,12 @@ export class MessageCursor {
     if (this.#position !== this.end) throw new ProtocolError('invalid message format')
   }
 
-  #need(length: number): void {
-    if (length < 0 || this.end - this.#position < length) throw new ProtocolError('insufficient data left in message')
+  /** Passes so many bytes and returns where they begin. */
+  #take(length: number): number {
+    const start = this.#position
+    if (length < 0 || this.end - start < length) throw new ProtocolError('insufficient data left in message')
+    this.#position = start + length
+    return start
   }
 }
 

@@ -47,6 +47,8 @@ class PostgresSession {
   #unconfirmed = 0
   #lastActivity = performance.now()
   #finish: (end: SessionEnd) => void = () => undefined
+  /** What ended it first: nothing that follows from that is the reason. */
+  #ended: SessionEnd | undefined
   readonly #over: Promise<SessionEnd>
 
   constructor(session: EngineSession, shared: PostgresShared) {
@@ -54,7 +56,10 @@ class PostgresSession {
     this.#shared = shared
     this.#holds = new Holds(session.client)
     this.#over = new Promise((resolve) => {
-      this.#finish = resolve
+      this.#finish = (end) => {
+        this.#ended ??= end
+        resolve(end)
+      }
     })
   }
 
@@ -72,7 +77,7 @@ class PostgresSession {
       if (signal.aborted) onAbort()
       end = await this.#over
     } catch (error) {
-      end = this.#openFailed(error)
+      end = this.#ended ?? this.#openFailed(error)
     }
     clearInterval(idle)
     signal.removeEventListener('abort', onAbort)

@@ -24,22 +24,11 @@ export class ExtendedQuery {
 
   parse(message: Parse, bytes: Buffer): Promise<void> | undefined {
     checkName(message.name)
-    const ready = this.#gate.ready()
-    if (ready) return ready.then(() => this.#parse2(message, bytes))
-    return this.#parse2(message, bytes)
-  }
-
-  #parse2(message: Parse, bytes: Buffer): Promise<void> | undefined {
-    const c = this.#c
-    if (c.ended || c.skipping) return undefined
-    const analysis = this.#gate.analyse(message.text)
-    if (analysis instanceof Promise) return analysis.then((value) => this.#parseDecide(value, message, bytes))
-    return this.#parseDecide(analysis, message, bytes)
+    return this.#gate.whenReady(() => this.#gate.whenAnalysed(message.text, (analysis) => this.#parseDecide(analysis, message, bytes)))
   }
 
   #parseDecide(analysis: Analysis | Refused, message: Parse, bytes: Buffer): undefined {
     const c = this.#c
-    if (c.ended || c.skipping) return undefined
     // The server forgets the old unnamed statement as soon as a new one is parsed, whether that succeeds or not.
     if (message.name === '') c.statements.delete('')
     if (!('statements' in analysis)) return this.#refuseExtended(statementCommand(message.text, [], c.status), analysis)
@@ -65,26 +54,20 @@ export class ExtendedQuery {
     checkName(message.portal)
     checkName(message.statement)
     const unsure = this.#c.unsure('statement', message.statement)
-    const ready = unsure ? this.#c.settle().then(() => this.#gate.ready()) : this.#gate.ready()
-    if (ready) return ready.then(() => this.#bind2(message, bytes))
-    return this.#bind2(message, bytes)
+    return this.#gate.whenReady(() => this.#bindKnown(message, bytes), unsure ? this.#c.settle() : undefined)
   }
 
-  #bind2(message: Bind, bytes: Buffer): Promise<void> | undefined {
+  #bindKnown(message: Bind, bytes: Buffer): Promise<void> | undefined {
     const c = this.#c
-    if (c.ended || c.skipping) return undefined
     const statement = c.statement(message.statement) ?? this.#sqlPrepared(message.statement)
     if (!statement) return this.#denyExtended(refusedError(unknownStatement(message.statement)))
     // Between Parse and now a name may have come to mean something else, for the server as well: decide on what it means now.
     if (statement.generation === c.names.generation) return this.#bindDecide(statement.analysis, statement, message, bytes)
-    const analysis = this.#gate.analyse(statement.text)
-    if (analysis instanceof Promise) return analysis.then((value) => this.#bindDecide(value, statement, message, bytes))
-    return this.#bindDecide(analysis, statement, message, bytes)
+    return this.#gate.whenAnalysed(statement.text, (analysis) => this.#bindDecide(analysis, statement, message, bytes))
   }
 
   #bindDecide(analysis: Analysis | Refused, statement: Statement, message: Bind, bytes: Buffer): Promise<void> | undefined {
     const c = this.#c
-    if (c.ended || c.skipping) return undefined
     if (!('statements' in analysis)) return this.#refuseExtended(statement.command, analysis)
     const [first = emptyStatement] = analysis.statements
     if (!sameMeaning(statement.analysis.statements[0]?.effects ?? [], first.effects)) statement.outdated = true
@@ -114,29 +97,23 @@ export class ExtendedQuery {
   describe(kind: 'statement' | 'portal', name: string): Promise<void> | undefined {
     checkName(name)
     // The server resolves a statement's names again when it describes it; a portal's are settled.
-    const ready = kind === 'statement' ? this.#gate.ready() : undefined
-    if (ready) return ready.then(() => this.#describe2(kind, name))
-    return this.#describe2(kind, name)
+    return kind === 'statement' ? this.#gate.whenReady(() => this.#describeStatement(name)) : this.#sendDescribe(kind, name)
   }
 
-  #describe2(kind: 'statement' | 'portal', name: string): Promise<void> | undefined {
+  #describeStatement(name: string): Promise<void> | undefined {
     const c = this.#c
-    if (c.ended || c.skipping) return undefined
-    const known = kind === 'statement' ? (c.statement(name) ?? this.#sqlPrepared(name)) : undefined
-    if (!known || known.generation === c.names.generation) return this.#describe3(kind, name)
-    const analysis = this.#gate.analyse(known.text)
-    const check = (value: Analysis | Refused): undefined => {
-      if (c.ended || c.skipping) return undefined
+    const known = c.statement(name) ?? this.#sqlPrepared(name)
+    if (!known || known.generation === c.names.generation) return this.#sendDescribe('statement', name)
+    return this.#gate.whenAnalysed(known.text, (value) => {
       if (!('statements' in value) || !sameMeaning(known.analysis.statements[0]?.effects ?? [], value.statements[0]?.effects ?? [])) {
         known.outdated = true
         c.names.forgetPrepared(name)
       }
-      return this.#describe3(kind, name)
-    }
-    return analysis instanceof Promise ? analysis.then(check) : check(analysis)
+      return this.#sendDescribe('statement', name)
+    })
   }
 
-  #describe3(kind: 'statement' | 'portal', name: string): undefined {
+  #sendDescribe(kind: 'statement' | 'portal', name: string): undefined {
     const c = this.#c
     const portal = kind === 'portal' ? c.portal(name) : undefined
     const statement = kind === 'statement' ? c.statement(name) : portal?.statement

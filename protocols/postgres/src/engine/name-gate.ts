@@ -2,6 +2,9 @@ import { AnalysisError, type Analysis } from '../analyse/index.js'
 import { txFailed, type Conversation } from './conversation.js'
 import { fromAnalysisError, type Refused } from './denial-text.js'
 
+/** A step of a statement's way: done at once, or when the promise is. */
+export type Step = Promise<void> | undefined
+
 /** Sees to it that names are known before a statement is analysed, and asks the target when they may have changed. */
 export class NameGate {
   readonly #c: Conversation
@@ -10,11 +13,31 @@ export class NameGate {
     this.#c = conversation
   }
 
+  /**
+   * Goes on once names can be resolved, at once where they can be now. Not at all when by then the session has ended or
+   * everything up to Sync is dropped.
+   * @param before what has to be waited for first
+   */
+  whenReady(next: () => Step, before?: Promise<void>): Step {
+    const ready = before ? before.then(() => this.#ready()) : this.#ready()
+    return ready ? ready.then(() => this.#goOn(next)) : this.#goOn(next)
+  }
+
+  /** Analyses and goes on with what came of it, on the same terms as {@link whenReady}. */
+  whenAnalysed(text: string, next: (analysis: Analysis | Refused) => Step): Step {
+    const analysis = this.#analyse(text)
+    return analysis instanceof Promise ? analysis.then((value) => this.#goOn(() => next(value))) : this.#goOn(() => next(analysis))
+  }
+
+  #goOn(next: () => Step): Step {
+    return this.#c.ended || this.#c.skipping ? undefined : next()
+  }
+
   /** A promise while the target must be asked or answered first, before names can be resolved. */
-  ready(): Promise<void> | undefined {
+  #ready(): Step {
     const c = this.#c
     if (c.expected.size === 0) c.names.checkAge()
-    else if (c.namesInMotion()) return c.settle().then(() => this.ready())
+    else if (c.namesInMotion()) return c.settle().then(() => this.#ready())
     if (!c.names.stale || c.status === txFailed || c.skipping || c.ended) return undefined
     return this.#refreshNames()
   }
@@ -41,7 +64,7 @@ export class NameGate {
   }
 
   /** Analyses; when a name isn't known, asks the target for its catalog once more. */
-  analyse(text: string): Analysis | Refused | Promise<Analysis | Refused> {
+  #analyse(text: string): Analysis | Refused | Promise<Analysis | Refused> {
     const c = this.#c
     try {
       return c.names.analyse(text)

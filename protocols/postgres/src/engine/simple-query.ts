@@ -22,22 +22,11 @@ export class SimpleQuery {
   }
 
   query(text: string, bytes: Buffer): Promise<void> | undefined {
-    const ready = this.#gate.ready()
-    if (ready) return ready.then(() => this.#query2(text, bytes))
-    return this.#query2(text, bytes)
-  }
-
-  #query2(text: string, bytes: Buffer): Promise<void> | undefined {
-    const c = this.#c
-    if (c.ended || c.skipping) return undefined
-    const analysis = this.#gate.analyse(text)
-    if (analysis instanceof Promise) return analysis.then((value) => this.#queryDecide(value, text, bytes))
-    return this.#queryDecide(analysis, text, bytes)
+    return this.#gate.whenReady(() => this.#gate.whenAnalysed(text, (analysis) => this.#queryDecide(analysis, text, bytes)))
   }
 
   #queryDecide(analysis: Analysis | Refused, text: string, bytes: Buffer): Promise<void> | undefined {
     const c = this.#c
-    if (c.ended || c.skipping) return undefined
     if (!('statements' in analysis)) return this.#refuseQuery(statementCommand(text, [], c.status), analysis)
     const commands = analysis.statements.map((statement, index) => statementCommand(statement.text, statement.effects, c.status, { index, of: analysis.statements.length, text }))
     if (commands.length === 0) commands.push(statementCommand(text, [], c.status))

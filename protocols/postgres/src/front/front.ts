@@ -296,6 +296,7 @@ export function sqlstateOf(code: string): string {
     case 'CREDENTIAL_REVOKED':
       return '28P01'
     case 'POLICY_DENIED':
+    case 'EXCHANGE_REQUIRED':
     case 'LOCKED':
       return '28000'
     case 'TARGET_UNKNOWN':

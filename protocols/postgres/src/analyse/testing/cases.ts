@@ -47,7 +47,10 @@ function describe(statement: StatementAnalysis): string {
   })
   const { output } = statement
   if (output.kind !== 'columns') lines.push(`  > ${output.kind}`)
-  else for (const column of output.columns) lines.push(`  > ${column.name}${column.direct ? '!' : ''} <- ${column.sources.join(' ')}`.trimEnd())
+  else {
+    for (const column of output.columns)
+      lines.push(`  > ${column.name}${column.direct ? '!' : ''} <- ${column.sources.join(' ')}`.trimEnd())
+  }
   for (const stored of statement.stores) lines.push(`  + ${stored.sources.join(' ')} -> ${stored.into ?? ''}`.trimEnd())
   return lines.join('\n')
 }

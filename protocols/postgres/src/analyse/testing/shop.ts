@@ -9,14 +9,23 @@ function table(name: string, columns: string, extra: Partial<Relation> = {}): Re
   const schema = dot < 0 ? 'public' : name.slice(0, dot)
   const list = columns.split(' ').filter((column) => column !== '').map((column, index) => ({ name: column, number: index + 1 }))
   return {
-    oid: ++oid, schema, name: dot < 0 ? name : name.slice(dot + 1), kind: 'table', columns: list, children: [], parents: [], triggers: [], cascades: [], hasRules: false, ...extra,
+    oid: ++oid, schema, name: dot < 0 ? name : name.slice(dot + 1), kind: 'table', columns: list,
+    children: [], parents: [], triggers: [], cascades: [], hasRules: false, ...extra,
   }
 }
 
-const fn = (schema: string, name: string, volatile: FunctionInfo['volatile']): FunctionInfo => ({ schema, name, volatile, returnsSet: false })
+const fn = (schema: string, name: string, volatile: FunctionInfo['volatile']): FunctionInfo => ({
+  schema,
+  name,
+  volatile,
+  returnsSet: false,
+})
 
 const relations: readonly Relation[] = [
-  table('customers', 'id name email phone ssn card_number notes', { cascades: [{ table: 'public.orders', on: 'delete', action: 'delete' }], referencedBy: ['public.orders'] }),
+  table('customers', 'id name email phone ssn card_number notes', {
+    cascades: [{ table: 'public.orders', on: 'delete', action: 'delete' }],
+    referencedBy: ['public.orders'],
+  }),
   table('orders', 'id customer_id total status created', {
     cascades: [{ table: 'public.order_items', on: 'delete', action: 'delete' }],
     referencedBy: ['public.order_items'],
@@ -26,7 +35,10 @@ const relations: readonly Relation[] = [
   table('api_keys', 'id owner secret'),
   table('app.customers', 'id email city'),
   table('Weird Name', 'Select'),
-  table('v_customers', 'id mail name', { kind: 'view', definition: ' SELECT id,\n    upper(email) AS mail,\n    name\n   FROM customers\n  WHERE ssn IS NOT NULL;' }),
+  table('v_customers', 'id mail name', {
+    kind: 'view',
+    definition: ' SELECT id,\n    upper(email) AS mail,\n    name\n   FROM customers\n  WHERE ssn IS NOT NULL;',
+  }),
   table('v_outer', 'm', { kind: 'view', definition: ' SELECT mail AS m FROM v_customers;' }),
   table('v_loop', 'x', { kind: 'view', definition: ' SELECT x FROM v_loop;' }),
   table('mv_emails', 'email', { kind: 'matview', definition: ' SELECT email FROM customers;' }),
@@ -48,8 +60,8 @@ export const shop: Catalog = new SnapshotCatalog({
   schemas: ['public', 'app', 'pg_catalog', 'information_schema'],
   relations,
   functions: [
-    fn('public', 'get_secret', 's'), fn('public', 'pure', 'i'), fn('public', 'evil', 'v'), fn('public', 'evil_row', 'v'), fn('public', 'audit', 'v'),
-    fn('public', 'chk', 'i'), fn('public', 'op_f', 'v'), fn('app', 'lower', 'v'), fn('public', 'dblink', 'v'),
+    fn('public', 'get_secret', 's'), fn('public', 'pure', 'i'), fn('public', 'evil', 'v'), fn('public', 'evil_row', 'v'),
+    fn('public', 'audit', 'v'), fn('public', 'chk', 'i'), fn('public', 'op_f', 'v'), fn('app', 'lower', 'v'), fn('public', 'dblink', 'v'),
   ],
   operators: [{ schema: 'public', name: '===', function: 'public.op_f' }],
   types: [
@@ -58,5 +70,11 @@ export const shop: Catalog = new SnapshotCatalog({
   ],
 })
 
-export const shopNames: NameContext = { searchPath: ['public'], currentUser: 'shop', database: 'shop', prepared: new Map(), cursors: new Map() }
+export const shopNames: NameContext = {
+  searchPath: ['public'],
+  currentUser: 'shop',
+  database: 'shop',
+  prepared: new Map(),
+  cursors: new Map(),
+}
 

@@ -3,7 +3,7 @@
 
 export interface SessionRefused {
   /**
-   * stable: AUTHENTICATION_FAILED, TARGET_UNKNOWN, NO_AGENT, POLICY_DENIED, LOCKED, UNAVAILABLE …
+   * stable: AUTHENTICATION_FAILED, EXCHANGE_REQUIRED, TARGET_UNKNOWN, NO_AGENT, POLICY_DENIED, LOCKED, UNAVAILABLE …
    */
   'code'?: (string);
   'message'?: (string);
@@ -12,7 +12,7 @@ export interface SessionRefused {
 
 export interface SessionRefused__Output {
   /**
-   * stable: AUTHENTICATION_FAILED, TARGET_UNKNOWN, NO_AGENT, POLICY_DENIED, LOCKED, UNAVAILABLE …
+   * stable: AUTHENTICATION_FAILED, EXCHANGE_REQUIRED, TARGET_UNKNOWN, NO_AGENT, POLICY_DENIED, LOCKED, UNAVAILABLE …
    */
   'code': (string);
   'message': (string);

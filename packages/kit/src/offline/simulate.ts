@@ -1,4 +1,3 @@
-import type { OfflineAnalysis } from '@sallyport/kit'
 import {
   compileRules,
   groupsOfUser,
@@ -11,20 +10,23 @@ import {
   type ResolvedPolicy,
   type Verdict,
 } from '@sallyport/policy'
-import { protocolOf } from '../protocols.js'
+import type { OfflineAnalysis, ProtocolDescriptor } from '../descriptor.js'
 
-export interface SimulatedCommand {
-  readonly text: string
-  readonly effects: OfflineAnalysis['commands'][number]['effects']
-  readonly decision: { readonly verdict: Verdict; readonly rule: string; readonly reason: string; readonly hint: string }
-  readonly perEffect: readonly EffectDecision[]
-}
-
-export interface Simulation {
+export interface SimulatedDecision {
   readonly verdict: Verdict
   readonly rule: string
   readonly reason: string
   readonly hint: string
+}
+
+export interface SimulatedCommand {
+  readonly text: string
+  readonly effects: OfflineAnalysis['commands'][number]['effects']
+  readonly decision: SimulatedDecision
+  readonly perEffect: readonly EffectDecision[]
+}
+
+export interface Simulation extends SimulatedDecision {
   readonly commands: readonly SimulatedCommand[]
   readonly resolved: ResolvedPolicy | undefined
 }
@@ -42,9 +44,16 @@ export const policiesOf = (documents: readonly Document[]): PolicyDocument[] => 
 /**
  * What would be decided if this identity sent this text to this target, as far as it can be told without the target's
  * catalog. Fails closed like the guard: what can't be parsed is denied. The strictest command decides for all.
+ * The descriptors must be loaded.
  */
-export function simulate(documents: readonly Document[], identity: PolicyIdentity, target: PolicyTarget, text: string): Simulation {
-  const descriptor = protocolOf(target.protocol)
+export function simulate(
+  documents: readonly Document[],
+  identity: PolicyIdentity,
+  target: PolicyTarget,
+  text: string,
+  descriptors: readonly ProtocolDescriptor[],
+): Simulation {
+  const descriptor = descriptors.find((candidate) => candidate.protocol === target.protocol)
   const resolved = descriptor && resolvePolicies(policiesOf(documents), identity, target, descriptor.actions)
   if (!descriptor || !resolved) {
     const reason = `no policy names ${identity.kind} ${identity.name} and target ${target.name}`
@@ -63,6 +72,6 @@ export function simulate(documents: readonly Document[], identity: PolicyIdentit
   return { ...decision, commands, resolved }
 }
 
-function denied(rule: string, reason: string, hint: string): { verdict: Verdict; rule: string; reason: string; hint: string } {
+function denied(rule: string, reason: string, hint: string): SimulatedDecision {
   return { verdict: 'deny', rule, reason, hint }
 }

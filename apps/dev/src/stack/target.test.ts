@@ -1,18 +1,15 @@
-import { chmodSync, mkdtempSync, rmSync, statSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
+import { passableDirectory } from '@sallyport/embedded-postgres'
 import pg from 'pg'
 import { expect, test } from 'vitest'
 import { Resources } from '../process/resources.js'
 import { serversUnder } from '../process/watchdog.js'
-import { startTarget } from '../stack/target.js'
-import { reachable } from './account.js'
+import { startTarget } from './target.js'
 
 test('the demo target starts, keeps its rows over a restart, and leaves no server behind', async () => {
-  const directory = mkdtempSync(join(tmpdir(), 'sallyport-test-'))
+  const directory = passableDirectory('sallyport-test-')
   try {
-    // mkdtemp makes 0700; the server's account must be able to pass through.
-    chmodSync(directory, 0o711)
     const passwords: string[] = []
     for (const round of [1, 2]) {
       const resources = new Resources()
@@ -38,13 +35,3 @@ test('the demo target starts, keeps its rows over a restart, and leaves no serve
     rmSync(directory, { recursive: true, force: true })
   }
 }, 60_000)
-
-test("a directory that others can't enter is not reachable", () => {
-  const directory = mkdtempSync(join(tmpdir(), 'sallyport-test-'))
-  try {
-    expect(reachable(join(directory, 'data'))).toBe(false)
-    expect(reachable(directory)).toBe(true)
-  } finally {
-    rmSync(directory, { recursive: true })
-  }
-})

@@ -1,0 +1,5 @@
+export { reachable, serverAccount, type ServerAccount } from './account.js'
+export { EmbeddedPostgresError } from './errors.js'
+export { freePort, isFree } from './ports.js'
+export { EmbeddedServer, type EmbeddedServerOptions } from './server.js'
+export { TemporaryServer, passableDirectory } from './temporary.js'
