@@ -124,6 +124,19 @@ describe('a session', () => {
     expect(await metric('sessions_open')).toBe(0)
   })
 
+  it('opens by a proven public key, which goes up right after the start', async () => {
+    await start()
+    await agent()
+    const client = new Client()
+    client.socket.write('KEY shop-ci good\n')
+    await client.says('OK session-1')
+    expect(plane.starts[0]?.start).toMatchObject({ user: 'shop-ci', proofFollows: true })
+    expect(plane.proofs).toEqual([{ algorithm: 'ssh-ed25519', key: Buffer.from('k'), signature: Buffer.from('good'), signedData: Buffer.from('d') }])
+    const other = new Client()
+    other.socket.write('KEY shop-ci bad\n')
+    await other.says('ERR AUTHENTICATION_FAILED')
+  })
+
   it('is refused when the control plane refuses the client', async () => {
     await start()
     const served = await agent()

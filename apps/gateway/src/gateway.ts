@@ -105,7 +105,7 @@ export class Gateway {
       if (listen === undefined) return []
       const limits = { handshakeMilliseconds: config.handshakeMilliseconds, maxStartupBytes: MAX_STARTUP_BYTES }
       const tls = (): FrontTls | undefined => this.#tls
-      return [new FrontListener({ front, ...listen, broker: this.#broker, limits, caps: this.#caps, tls, metrics: this.#metrics, log })]
+      return [new FrontListener({ front, ...listen, broker: this.#broker, limits, caps: this.#caps, tls, hostKeys: [], metrics: this.#metrics, log })]
     })
   }
 

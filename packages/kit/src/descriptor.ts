@@ -9,6 +9,13 @@ export interface ProtocolDescriptor {
   readonly actions: ActionTree
   /** Validates a Target document's `spec` part of this protocol. Throws {@link TargetSpecError} with a path and a text. */
   parseTargetSpec(spec: unknown): { readonly [key: string]: unknown }
+  /**
+   * Narrows a target's spec (what {@link parseTargetSpec} returned) to what one session may use, by the client's start
+   * parameters, so that the signed grant says it. SSH: `parameters.login` must be one of the target's logins. With it, a
+   * client's user name may be `<login>%<target>`, and a credential may be bound to a public key. Pure: it is asked again
+   * when documents change. Throws {@link TargetSpecError} with a text for the client.
+   */
+  resolveSession?(spec: { readonly [key: string]: unknown }, parameters: Readonly<Record<string, string>>): { readonly [key: string]: unknown }
   /** Must be awaited once before {@link analyse}. */
   load(): Promise<void>
   /**

@@ -5,6 +5,8 @@ import type { ByteChannel, ChannelError } from './channel.js'
 /** Gateway side of a protocol: client listener, TLS, start-up and authentication wording. It holds no policy. */
 export interface ProtocolFront {
   readonly protocol: string
+  /** Clients recognise the gateway by host keys (SSH): {@link FrontContext.hostKeys} is filled, and their public halves are published. */
+  readonly usesHostKeys?: true
   /**
    * Owns the socket until it closes. Never throws: whatever the client does ends in a native error or a closed socket.
    */
@@ -16,6 +18,11 @@ export interface FrontContext {
   /** Undefined only with the explicit development flag on a loopback listener. */
   readonly tls: FrontTls | undefined
   readonly limits: FrontLimits
+  /**
+   * Private keys, OpenSSH PEM, stable over restarts: Ed25519 first, then ECDSA P-256. Empty unless the front says
+   * `usesHostKeys`. Secret: they may not reach a log or the control plane.
+   */
+  readonly hostKeys: readonly string[]
   readonly log: FrontLog
   /** Called once per connection when it has authenticated: it no longer counts against the cap. */
   authenticated(): void
@@ -54,6 +61,20 @@ export interface SessionStart {
   readonly parameters: Readonly<Record<string, string>>
   readonly clientAddress: string
   readonly serverEndPoint: Uint8Array
+  /** The client has proven a key already: {@link AuthConversation.publicKey} is called at once, and nothing is asked. */
+  readonly proofFollows?: boolean
+}
+
+/** What a client signed to prove that it holds a private key. The control plane verifies it, and takes it once. */
+export interface PublicKeyProof {
+  /** As signed: `ssh-ed25519`, `rsa-sha2-512`, …; for a certificate the certificate's key algorithm. */
+  readonly algorithm: string
+  /** Public key (RFC 4253, section 6.6) or certificate (PROTOCOL.certkeys) blob. */
+  readonly key: Uint8Array
+  /** Signature blob (RFC 4253, section 6.6). */
+  readonly signature: Uint8Array
+  /** What was signed (RFC 4252, section 7): session identifier, then the request. */
+  readonly signedData: Uint8Array
 }
 
 export type AuthStep =
@@ -67,6 +88,8 @@ export interface AuthConversation {
   /** The control plane's next step. Never rejects: a lost control plane is `refused` with UNAVAILABLE. */
   next(): Promise<AuthStep>
   password(value: Uint8Array): void
+  /** The one answer to a start with `proofFollows`, sent without waiting for a step. */
+  publicKey(proof: PublicKeyProof): void
   saslInitial(mechanism: string, response: Uint8Array): void
   saslResponse(response: Uint8Array): void
   abort(): void

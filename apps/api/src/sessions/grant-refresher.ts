@@ -1,12 +1,13 @@
 import { Injectable, Logger } from '@nestjs/common'
-import { jwsType } from '@sallyport/kit'
+import { jwsType, TargetSpecError } from '@sallyport/kit'
+import type { TargetDocument } from '@sallyport/policy'
 import { IdentityError } from '../identity/identity.errors.js'
 import { IdentityService, type Identity } from '../identity/identity.service.js'
 import { AgentLinkService } from '../nodes/agent-link.service.js'
 import { PoliciesService } from '../policies/policies.service.js'
-import { TargetsService, viewOf } from '../targets/targets.service.js'
+import { narrowedTo, TargetsService, viewOf } from '../targets/targets.service.js'
 import { grantHash, GrantsService } from './grants.service.js'
-import { identityOf } from './session-identity.js'
+import { identityOf, textsOf } from './session-identity.js'
 import { SessionsRepository } from './sessions.repository.js'
 import type { SessionRow } from './sessions.service.js'
 
@@ -33,8 +34,15 @@ export class GrantRefresher {
       if (error instanceof IdentityError) return error.message
       throw error
     }
-    const target = await this.targets.find(session.target)
-    if (!target || target.spec.protocol !== session.protocol) return `the target ${session.target} does not exist any more`
+    const document = await this.targets.find(session.target)
+    if (!document || document.spec.protocol !== session.protocol) return `the target ${session.target} does not exist any more`
+    let target: TargetDocument
+    try {
+      target = narrowedTo(document, textsOf(session.parameters))
+    } catch (error) {
+      if (error instanceof TargetSpecError) return `the target ${session.target} does not offer this any more: ${error.message}`
+      throw error
+    }
     const policy = await this.policies.resolve(identity, viewOf(target))
     if (!policy) return `no policy gives ${identity.kind} ${identity.name} a session on ${target.name} any more`
     if (session.credentialId === null && target.spec.credentials === 'exchanged') return `the target ${target.name} takes no token as the password any more`

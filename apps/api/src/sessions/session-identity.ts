@@ -21,7 +21,8 @@ export function identityOf(row: StoredIdentity): Identity {
   }
 }
 
-function textsOf(value: unknown): Record<string, string> {
+/** The strings of a stored JSON object. */
+export function textsOf(value: unknown): Record<string, string> {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return {}
   return Object.fromEntries(Object.entries(value).flatMap(([name, text]) => (typeof text === 'string' ? [[name, text]] : [])))
 }

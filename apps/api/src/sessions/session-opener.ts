@@ -1,4 +1,5 @@
 import { Injectable } from '@nestjs/common'
+import { TargetSpecError } from '@sallyport/kit'
 import type { TargetDocument } from '@sallyport/policy'
 import { v7 as uuid } from 'uuid'
 import { EventsService } from '../audit/events.service.js'
@@ -6,7 +7,7 @@ import { IdentityError } from '../identity/identity.errors.js'
 import { IdentityService, type Identity } from '../identity/identity.service.js'
 import { PresenceService } from '../nodes/presence.service.js'
 import { PoliciesService, type ResolvedWithHash } from '../policies/policies.service.js'
-import { databaseOf, TargetsService, viewOf } from '../targets/targets.service.js'
+import { databaseOf, narrowedTo, TargetsService, viewOf } from '../targets/targets.service.js'
 import { grantHash, GrantsService } from './grants.service.js'
 import { SessionRefusal } from './session-refusal.js'
 import { SessionsConfig } from './sessions.config.js'
@@ -56,7 +57,9 @@ export class SessionOpener {
   ) {}
 
   /** @throws {SessionRefusal} */
-  async open(request: OpenRequest): Promise<OpenedSession> {
+  async open(asked: OpenRequest): Promise<OpenedSession> {
+    // As stored: a grant that is refreshed later must be narrowed by the same parameters.
+    const request = { ...asked, parameters: boundedParameters(asked.parameters) }
     const target = await this.#target(request)
     const identity = await this.#identity(request.identity)
     const policy = await this.policies.resolve(identity, viewOf(target))
@@ -104,7 +107,7 @@ export class SessionOpener {
     if (asked !== undefined && asked !== '' && asked !== request.user && asked !== own && asked !== target.name) {
       throw new SessionRefusal('DATABASE_REFUSED', `the target ${target.name} is the database ${own ?? target.name}, not "${asked.slice(0, 100)}"`, `Leave the database out, or ask for ${own ?? target.name}.`)
     }
-    return target
+    return narrowed(target, request.parameters)
   }
 
   async #identity(known: Identity): Promise<Identity> {
@@ -140,7 +143,7 @@ export class SessionOpener {
         agentId,
         gatewayId: request.gatewayId,
         clientAddress: request.clientAddress.slice(0, 200),
-        parameters: boundedParameters(request.parameters),
+        parameters: { ...request.parameters },
         policyHash: hash,
         matchHash: identity.matchHash,
         leaseUntil: new Date(createdAt.getTime() + this.config.leaseSeconds * 1000),
@@ -168,6 +171,15 @@ export class SessionOpener {
       ])
     })
     return { sessionId, agentId, grant }
+  }
+}
+
+function narrowed(target: TargetDocument, parameters: Readonly<Record<string, string>>): TargetDocument {
+  try {
+    return narrowedTo(target, parameters)
+  } catch (error) {
+    if (!(error instanceof TargetSpecError)) throw error
+    throw new SessionRefusal('PARAMETERS_REFUSED', `the target ${target.name} refuses this: ${error.message}`, 'Ask for what the target offers, or leave it out.')
   }
 }
 

@@ -3,6 +3,7 @@ export type RefusalCode =
   | 'EXCHANGE_REQUIRED'
   | 'TARGET_UNKNOWN'
   | 'DATABASE_REFUSED'
+  | 'PARAMETERS_REFUSED'
   | 'NO_AGENT'
   | 'POLICY_DENIED'
   | 'LOCKED'

@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common'
 import type { TargetDocument } from '@sallyport/policy'
 import { DocumentsService } from '../documents/documents.service.js'
 import { KeysService } from '../keys/keys.service.js'
+import { protocolOf } from '../protocols.js'
 import { TargetsConfig } from './targets.config.js'
 
 /** What a client puts into its settings. `ca_pem` is the CA that the gateway's certificate chains to. */
@@ -48,6 +49,16 @@ export class TargetsService {
       ca_pem: (await this.keys.authority()).certificatePem,
     }
   }
+}
+
+/**
+ * The target as one session may use it: what its protocol makes of the client's start parameters.
+ * @throws {TargetSpecError} when the target doesn't offer what the parameters ask for
+ */
+export function narrowedTo(target: TargetDocument, parameters: Readonly<Record<string, string>>): TargetDocument {
+  const descriptor = protocolOf(target.spec.protocol)
+  if (!descriptor?.resolveSession) return target
+  return { ...target, spec: { ...target.spec, connection: descriptor.resolveSession(target.spec.connection, parameters) } }
 }
 
 export function viewOf(target: TargetDocument): TargetView {

@@ -1,5 +1,5 @@
 import type { ClientDuplexStream } from '@grpc/grpc-js'
-import type { AuthConversation, AuthStep, ChannelError, SessionStart } from '@sallyport/kit'
+import type { AuthConversation, AuthStep, ChannelError, PublicKeyProof, SessionStart } from '@sallyport/kit'
 import type { ControlPlaneStub, OpenSessionReplyReceived, OpenSessionRequest } from '@sallyport/proto'
 import { gatewayErrors } from '../errors.js'
 
@@ -52,6 +52,10 @@ export class ControlConversation implements AuthConversation {
 
   password(value: Uint8Array): void {
     this.#send({ password: value })
+  }
+
+  publicKey(proof: PublicKeyProof): void {
+    this.#send({ publicKey: proof })
   }
 
   saslInitial(mechanism: string, response: Uint8Array): void {

@@ -14,6 +14,8 @@ export interface FrontListenerOptions {
   readonly caps: ConnectionCaps
   /** Asked for each connection, so that a reloaded certificate serves the next one. */
   readonly tls: () => FrontTls | undefined
+  /** For fronts that say so; see FrontContext. */
+  readonly hostKeys: readonly string[]
   readonly metrics: GatewayMetrics
   readonly log: Logger
   readonly backoff?: Backoff
@@ -80,7 +82,7 @@ export class FrontListener {
   }
 
   #accept(socket: Socket): void {
-    const { front, broker, limits, caps, tls, metrics, log } = this.#options
+    const { front, broker, limits, caps, tls, hostKeys, metrics, log } = this.#options
     // Whatever happens to this socket before the front takes it must not become an uncaught error.
     socket.on('error', () => {})
     const address = socket.remoteAddress
@@ -106,7 +108,7 @@ export class FrontListener {
       release()
     }
     try {
-      front.handle(socket, { broker, tls: tls(), limits, log, authenticated: onAuthenticated })
+      front.handle(socket, { broker, tls: tls(), limits, hostKeys: front.usesHostKeys ? hostKeys : [], log, authenticated: onAuthenticated })
     } catch (error) {
       log.error({ error, protocol: front.protocol }, 'front failed')
       socket.destroy()

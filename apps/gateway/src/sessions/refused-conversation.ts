@@ -9,6 +9,7 @@ export function refusedConversation(error: ChannelError): AuthConversation {
       return step
     },
     password: nothing,
+    publicKey: nothing,
     saslInitial: nothing,
     saslResponse: nothing,
     abort: nothing,

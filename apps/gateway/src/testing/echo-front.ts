@@ -3,7 +3,8 @@ import type { FrontContext, ProtocolFront } from '@sallyport/kit'
 
 /**
  * The smallest protocol that has everything: `user password\n` is answered by `OK session key\n` or `ERR code\n`, then
- * bytes are echoed by the agent; `CANCEL key\n` signals another connection's session.
+ * bytes are echoed by the agent; `KEY user signature\n` proves a public key instead; `CANCEL key\n` signals another
+ * connection's session.
  */
 export const echoFront: ProtocolFront = {
   protocol: 'echo',
@@ -18,14 +19,17 @@ async function serve(socket: Socket, context: FrontContext): Promise<void> {
   const deadline = setTimeout(() => socket.destroy(), context.limits.handshakeMilliseconds)
   socket.once('close', () => clearTimeout(deadline))
   try {
-    const [user = '', password = ''] = (await firstLine(socket)).split(' ')
+    const words = (await firstLine(socket)).split(' ')
+    const byKey = words[0] === 'KEY'
+    const [user = '', password = ''] = byKey ? words.slice(1) : words
     if (user === 'CANCEL') {
       context.broker.cancel(password, Buffer.from('cancel'))
       socket.end()
       return
     }
     const start = { protocol: 'echo', user, parameters: { database: 'd' }, clientAddress: socket.remoteAddress ?? '', serverEndPoint: new Uint8Array() }
-    const conversation = context.broker.authenticate(start, gone.signal)
+    const conversation = context.broker.authenticate(byKey ? { ...start, proofFollows: true } : start, gone.signal)
+    if (byKey) conversation.publicKey({ algorithm: 'ssh-ed25519', key: Buffer.from('k'), signature: Buffer.from(password), signedData: Buffer.from('d') })
     for (;;) {
       const step = await conversation.next()
       if (step.kind === 'password') conversation.password(Buffer.from(password))

@@ -14,10 +14,14 @@ import {
 type LinkCall = ServerDuplexStream<GatewayUpReceived, GatewayDown>
 type OpenCall = ServerDuplexStream<OpenSessionRequestReceived, OpenSessionReply>
 
-/** A control plane that does what the test says: password `good` is granted, `bad` refused, `silent` never answered. */
+/**
+ * A control plane that does what the test says: password `good` is granted, `bad` refused, `silent` never answered. With
+ * `proof_follows` nothing is asked, and the signature counts as the password.
+ */
 export class FakeControlPlane {
   readonly up: GatewayUpReceived[] = []
   readonly starts: OpenSessionRequestReceived[] = []
+  readonly proofs: NonNullable<OpenSessionRequestReceived['publicKey']>[] = []
   /** Ids handed out, in order. */
   readonly granted: string[] = []
   agentId = ''
@@ -81,14 +85,18 @@ export class FakeControlPlane {
     call.on('data', (message: OpenSessionRequestReceived) => {
       if (message.start) {
         this.starts.push(message)
-        call.write({ askPassword: {} })
-      } else if (message.password?.toString() === 'good') {
+        if (!message.start.proofFollows) call.write({ askPassword: {} })
+        return
+      }
+      if (message.publicKey) this.proofs.push(message.publicKey)
+      const proof = (message.password ?? message.publicKey?.signature)?.toString()
+      if (proof === 'good') {
         this.#next += 1
         const sessionId = `session-${this.#next}`
         this.granted.push(sessionId)
         call.write({ granted: { sessionId, agentId: this.agentId, grant: `grant-of-${sessionId}` } })
         call.end()
-      } else if (message.password?.toString() !== 'silent') {
+      } else if (proof !== 'silent') {
         call.write({ refused: { code: 'AUTHENTICATION_FAILED', message: 'no', hint: 'claim repository does not match' } })
         call.end()
       }

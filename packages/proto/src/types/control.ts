@@ -25,12 +25,14 @@ import type { GatewayDown as _sallyport_v1_GatewayDown, GatewayDown__Output as _
 import type { GatewayHello as _sallyport_v1_GatewayHello, GatewayHello__Output as _sallyport_v1_GatewayHello__Output } from './sallyport/v1/GatewayHello.js';
 import type { GatewayUp as _sallyport_v1_GatewayUp, GatewayUp__Output as _sallyport_v1_GatewayUp__Output } from './sallyport/v1/GatewayUp.js';
 import type { GatewayWelcome as _sallyport_v1_GatewayWelcome, GatewayWelcome__Output as _sallyport_v1_GatewayWelcome__Output } from './sallyport/v1/GatewayWelcome.js';
+import type { HostKey as _sallyport_v1_HostKey, HostKey__Output as _sallyport_v1_HostKey__Output } from './sallyport/v1/HostKey.js';
 import type { KillSession as _sallyport_v1_KillSession, KillSession__Output as _sallyport_v1_KillSession__Output } from './sallyport/v1/KillSession.js';
 import type { LeaseRequest as _sallyport_v1_LeaseRequest, LeaseRequest__Output as _sallyport_v1_LeaseRequest__Output } from './sallyport/v1/LeaseRequest.js';
 import type { LinkDown as _sallyport_v1_LinkDown, LinkDown__Output as _sallyport_v1_LinkDown__Output } from './sallyport/v1/LinkDown.js';
 import type { OpenChannel as _sallyport_v1_OpenChannel, OpenChannel__Output as _sallyport_v1_OpenChannel__Output } from './sallyport/v1/OpenChannel.js';
 import type { OpenSessionReply as _sallyport_v1_OpenSessionReply, OpenSessionReply__Output as _sallyport_v1_OpenSessionReply__Output } from './sallyport/v1/OpenSessionReply.js';
 import type { OpenSessionRequest as _sallyport_v1_OpenSessionRequest, OpenSessionRequest__Output as _sallyport_v1_OpenSessionRequest__Output } from './sallyport/v1/OpenSessionRequest.js';
+import type { PublicKeyProof as _sallyport_v1_PublicKeyProof, PublicKeyProof__Output as _sallyport_v1_PublicKeyProof__Output } from './sallyport/v1/PublicKeyProof.js';
 import type { RenewRequest as _sallyport_v1_RenewRequest, RenewRequest__Output as _sallyport_v1_RenewRequest__Output } from './sallyport/v1/RenewRequest.js';
 import type { SaslInitial as _sallyport_v1_SaslInitial, SaslInitial__Output as _sallyport_v1_SaslInitial__Output } from './sallyport/v1/SaslInitial.js';
 import type { SessionClosed as _sallyport_v1_SessionClosed, SessionClosed__Output as _sallyport_v1_SessionClosed__Output } from './sallyport/v1/SessionClosed.js';
@@ -81,12 +83,14 @@ export interface ProtoGrpcType {
       GatewayHello: MessageTypeDefinition<_sallyport_v1_GatewayHello, _sallyport_v1_GatewayHello__Output>
       GatewayUp: MessageTypeDefinition<_sallyport_v1_GatewayUp, _sallyport_v1_GatewayUp__Output>
       GatewayWelcome: MessageTypeDefinition<_sallyport_v1_GatewayWelcome, _sallyport_v1_GatewayWelcome__Output>
+      HostKey: MessageTypeDefinition<_sallyport_v1_HostKey, _sallyport_v1_HostKey__Output>
       KillSession: MessageTypeDefinition<_sallyport_v1_KillSession, _sallyport_v1_KillSession__Output>
       LeaseRequest: MessageTypeDefinition<_sallyport_v1_LeaseRequest, _sallyport_v1_LeaseRequest__Output>
       LinkDown: MessageTypeDefinition<_sallyport_v1_LinkDown, _sallyport_v1_LinkDown__Output>
       OpenChannel: MessageTypeDefinition<_sallyport_v1_OpenChannel, _sallyport_v1_OpenChannel__Output>
       OpenSessionReply: MessageTypeDefinition<_sallyport_v1_OpenSessionReply, _sallyport_v1_OpenSessionReply__Output>
       OpenSessionRequest: MessageTypeDefinition<_sallyport_v1_OpenSessionRequest, _sallyport_v1_OpenSessionRequest__Output>
+      PublicKeyProof: MessageTypeDefinition<_sallyport_v1_PublicKeyProof, _sallyport_v1_PublicKeyProof__Output>
       RenewRequest: MessageTypeDefinition<_sallyport_v1_RenewRequest, _sallyport_v1_RenewRequest__Output>
       SaslInitial: MessageTypeDefinition<_sallyport_v1_SaslInitial, _sallyport_v1_SaslInitial__Output>
       SessionClosed: MessageTypeDefinition<_sallyport_v1_SessionClosed, _sallyport_v1_SessionClosed__Output>

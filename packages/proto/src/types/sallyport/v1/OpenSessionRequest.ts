@@ -2,6 +2,7 @@
 
 import type { SessionStart as _sallyport_v1_SessionStart, SessionStart__Output as _sallyport_v1_SessionStart__Output } from '../../sallyport/v1/SessionStart.js';
 import type { SaslInitial as _sallyport_v1_SaslInitial, SaslInitial__Output as _sallyport_v1_SaslInitial__Output } from '../../sallyport/v1/SaslInitial.js';
+import type { PublicKeyProof as _sallyport_v1_PublicKeyProof, PublicKeyProof__Output as _sallyport_v1_PublicKeyProof__Output } from '../../sallyport/v1/PublicKeyProof.js';
 
 export interface OpenSessionRequest {
   'start'?: (_sallyport_v1_SessionStart | null);
@@ -11,7 +12,11 @@ export interface OpenSessionRequest {
   'password'?: (Buffer | Uint8Array | string);
   'saslInitial'?: (_sallyport_v1_SaslInitial | null);
   'saslResponse'?: (Buffer | Uint8Array | string);
-  'kind'?: "start"|"password"|"saslInitial"|"saslResponse";
+  /**
+   * only after a start with proof_follows
+   */
+  'publicKey'?: (_sallyport_v1_PublicKeyProof | null);
+  'kind'?: "start"|"password"|"saslInitial"|"saslResponse"|"publicKey";
 }
 
 export interface OpenSessionRequest__Output {
@@ -22,5 +27,9 @@ export interface OpenSessionRequest__Output {
   'password'?: (Buffer);
   'saslInitial'?: (_sallyport_v1_SaslInitial__Output | null);
   'saslResponse'?: (Buffer);
-  'kind'?: "start"|"password"|"saslInitial"|"saslResponse";
+  /**
+   * only after a start with proof_follows
+   */
+  'publicKey'?: (_sallyport_v1_PublicKeyProof__Output | null);
+  'kind'?: "start"|"password"|"saslInitial"|"saslResponse"|"publicKey";
 }

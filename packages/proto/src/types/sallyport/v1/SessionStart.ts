@@ -4,7 +4,7 @@
 export interface SessionStart {
   'protocol'?: (string);
   /**
-   * as the client gave it: a target's name, or a JIT credential's user name
+   * as the client gave it: a target's name, <login>%<target>, or a JIT credential's user name
    */
   'user'?: (string);
   /**
@@ -16,12 +16,16 @@ export interface SessionStart {
    * RFC 5929 tls-server-end-point hash of the listener's certificate; empty without TLS
    */
   'serverEndPoint'?: (Buffer | Uint8Array | string);
+  /**
+   * the client has proven a key already: the next message is public_key, nothing is asked
+   */
+  'proofFollows'?: (boolean);
 }
 
 export interface SessionStart__Output {
   'protocol': (string);
   /**
-   * as the client gave it: a target's name, or a JIT credential's user name
+   * as the client gave it: a target's name, <login>%<target>, or a JIT credential's user name
    */
   'user': (string);
   /**
@@ -33,4 +37,8 @@ export interface SessionStart__Output {
    * RFC 5929 tls-server-end-point hash of the listener's certificate; empty without TLS
    */
   'serverEndPoint': (Buffer);
+  /**
+   * the client has proven a key already: the next message is public_key, nothing is asked
+   */
+  'proofFollows': (boolean);
 }
