@@ -43,9 +43,9 @@ async function policy() {
 
 async function gatewaySettings() {
   const { settings } = await built('apps/gateway/dist/config/settings.js')
-  const { listenSetting } = await built('apps/gateway/dist/config/config.js')
+  const { listenSetting, publicAddressSetting } = await built('apps/gateway/dist/config/config.js')
   const { protocols } = await built('apps/gateway/dist/protocols.js')
-  const rows = [...Object.values(settings), ...protocols.map(({ front, defaultListen }) => listenSetting(front.protocol, defaultListen))]
+  const rows = [...Object.values(settings), ...protocols.flatMap(({ front, defaultListen }) => [listenSetting(front.protocol, defaultListen), ...(front.usesHostKeys ? [publicAddressSetting(front.protocol)] : [])])]
     .map(({ env, default: fallback, doc, secret }) => `| \`${env}\` | ${fallback === undefined ? '' : `\`${fallback}\``} | ${doc}${secret ? ' Secret.' : ''} |`)
   part('docs/operations.md', 'gateway settings', ['| variable | default | meaning |', '|---|---|---|', ...rows].join('\n'))
 }

@@ -1,22 +1,36 @@
-import { mkdtemp, rm } from 'node:fs/promises'
+import { chmod, mkdtemp, readFile, rm } from 'node:fs/promises'
 import { connect, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { credentials } from '@grpc/grpc-js'
 import { enrol, type NodeIdentity } from '@sallyport/node-identity'
+import type { ProtocolFront } from '@sallyport/kit'
 import { TestAuthority } from '@sallyport/node-identity/testing'
 import { TunnelClient } from '@sallyport/proto'
 import { createLogger } from '@sallyport/telemetry'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { loadConfig } from './config/config.js'
 import { Gateway, type GatewayPorts } from './gateway.js'
+import { loadHostKeys } from './listeners/host-keys.js'
 import { echoFront } from './testing/echo-front.js'
 import { echo, FakeAgent, type ServedChannel } from './testing/fake-agent.js'
 import * as flowControl from './tunnel/flow-control.js'
 import { FakeControlPlane } from './testing/fake-control-plane.js'
 
 const log = createLogger('gateway-test', { level: process.env['TEST_LOG'] ?? 'silent' })
-const hosted = [{ front: echoFront, defaultListen: '127.0.0.1:0' }]
+const seenHostKeys: (readonly string[])[] = []
+const keyedFront: ProtocolFront = {
+  protocol: 'keyed',
+  usesHostKeys: true,
+  handle(socket, context) {
+    seenHostKeys.push(context.hostKeys)
+    socket.end()
+  },
+}
+const hosted = [
+  { front: echoFront, defaultListen: '127.0.0.1:0' },
+  { front: keyedFront, defaultListen: '127.0.0.1:0' },
+]
 
 let directory: string
 let plane: FakeControlPlane
@@ -227,6 +241,28 @@ describe('killing', () => {
     await pause(50)
     await new Client().login().says('ERR SESSION_KILLED')
     expect(served.served).toEqual([])
+  })
+})
+
+describe('host keys', () => {
+  it('are the same after a restart, go to fronts that use them, and their public halves to the control plane', async () => {
+    await start({ SALLYPORT_GATEWAY_PUBLIC_ADDRESS_KEYED: 'gw.example:22' })
+    const published = plane.up.flatMap((message) => message.hello?.hostKeys ?? [])
+    expect(published.map(({ protocol, address }) => ({ protocol, address }))).toEqual([
+      { protocol: 'keyed', address: 'gw.example:22' },
+      { protocol: 'keyed', address: 'gw.example:22' },
+    ])
+    expect(published.map(({ publicKey }) => publicKey.split(' ')[0])).toEqual(['ssh-ed25519', 'ecdsa-sha2-nistp256'])
+    const known = await readFile(join(directory, 'gateway', 'known_hosts'), 'utf8')
+    expect(known).toBe(published.map(({ publicKey }) => `gw.example ${publicKey}\n`).join(''))
+    connect({ host: '127.0.0.1', port: ports.listeners['keyed'] ?? 0 }).on('error', () => {})
+    await vi.waitFor(() => expect(seenHostKeys.at(-1)).toHaveLength(2))
+    const again = await loadHostKeys(join(directory, 'gateway'))
+    expect(again.privateKeys).toEqual(seenHostKeys.at(-1))
+    expect(again.publicKeys).toEqual(published.map(({ publicKey }) => publicKey))
+    expect(JSON.stringify(plane.up)).not.toContain('PRIVATE KEY')
+    await chmod(join(directory, 'gateway', 'host_key_ed25519'), 0o644)
+    await expect(loadHostKeys(join(directory, 'gateway'))).rejects.toThrow('chmod 600')
   })
 })
 

@@ -1,17 +1,20 @@
 import { randomUUID } from 'node:crypto'
+import { isIP } from 'node:net'
 import type { FrontTls } from '@sallyport/kit'
 import { linkChannelOptions, renewIfNeeded, type NodeIdentity } from '@sallyport/node-identity'
-import { ControlPlaneClient, EnrolmentClient, type GatewayDownReceived } from '@sallyport/proto'
+import { ControlPlaneClient, EnrolmentClient, type GatewayDownReceived, type HostKey } from '@sallyport/proto'
 import { startOpsServer, type Logger, type OpsServer } from '@sallyport/telemetry'
-import { isLoopback, type GatewayConfig } from './config/config.js'
+import { isLoopback, type GatewayConfig, type ListenerConfig } from './config/config.js'
 import { ClosedSessions } from './control/closed-sessions.js'
 import { ControlLink } from './control/control-link.js'
 import { gatewayErrors } from './errors.js'
 import { ConnectionCaps } from './listeners/connection-caps.js'
 import { FrontListener } from './listeners/front-listener.js'
+import { loadHostKeys, writeKnownHosts, type HostKeys } from './listeners/host-keys.js'
 import { frontTls, frontTlsFromFiles } from './listeners/tls.js'
 import { gatewayMetrics, type GatewayMetrics } from './metrics.js'
 import type { HostedFront } from './protocols.js'
+import type { HostPort } from './config/settings.js'
 import { GatewayBroker } from './sessions/broker.js'
 import { SessionRegistry } from './sessions/session-registry.js'
 import { AgentDirectory } from './tunnel/agent-directory.js'
@@ -48,6 +51,7 @@ export class Gateway {
   readonly #listeners: readonly FrontListener[]
   #identity: NodeIdentity
   #tls: FrontTls | undefined
+  #hostKeys: HostKeys = { privateKeys: [], publicKeys: [] }
   #ops: OpsServer | undefined
   #renewal: NodeJS.Timeout | undefined
   #stopping = false
@@ -70,6 +74,7 @@ export class Gateway {
       client: () => this.#upstream.controlPlane,
       version: VERSION,
       instanceId: randomUUID(),
+      hostKeys: () => this.#publishedKeys(),
       log,
       onUp: () => {
         for (const agent of this.#agents.all()) agent.announce()
@@ -105,7 +110,7 @@ export class Gateway {
       if (listen === undefined) return []
       const limits = { handshakeMilliseconds: config.handshakeMilliseconds, maxStartupBytes: MAX_STARTUP_BYTES }
       const tls = (): FrontTls | undefined => this.#tls
-      return [new FrontListener({ front, ...listen, broker: this.#broker, limits, caps: this.#caps, tls, hostKeys: [], metrics: this.#metrics, log })]
+      return [new FrontListener({ front, ...listen, broker: this.#broker, limits, caps: this.#caps, tls, hostKeys: () => this.#hostKeys.privateKeys, metrics: this.#metrics, log })]
     })
   }
 
@@ -116,11 +121,13 @@ export class Gateway {
   /** Rejects when the tunnel or the ops address can't be bound, or the certificate can't be read. */
   async start(): Promise<GatewayPorts> {
     this.#tls = await this.#loadTls()
+    if (this.#withHostKeys().length > 0) this.#hostKeys = await loadHostKeys(this.#config.dataDir)
     const tunnel = await this.#tunnel.start()
     this.#link.start()
     // Normally a few milliseconds, and then the first client finds everything in place. Without it the gateway starts too.
     await within(STARTUP_LINK_MILLISECONDS, this.#link.up())
     for (const listener of this.#listeners) await listener.start()
+    await this.#writeKnownHosts()
     this.#ops = await startOpsServer({ ...this.#config.opsListen, registry: this.#metrics.registry, ready: () => this.#readiness() })
     this.#renewal = setInterval(() => void this.#renew(), RENEWAL_CHECK_MILLISECONDS)
     this.#renewal.unref()
@@ -176,6 +183,32 @@ export class Gateway {
     const listening = Object.fromEntries(this.#listeners.map((listener) => [`listener_${listener.protocol}`, listener.port !== undefined]))
     const checks = { control_plane: this.#link.connected, stopping: this.#stopping, agents: this.#agents.inServiceCount, ...listening }
     return { ok: this.#link.connected && !this.#stopping && this.#listeners.every((listener) => listener.port !== undefined), checks }
+  }
+
+  #withHostKeys(): readonly ListenerConfig[] {
+    const protocols = this.#listeners.flatMap((listener) => (listener.usesHostKeys ? [listener.protocol] : []))
+    return this.#config.listeners.filter(({ protocol }) => protocols.includes(protocol))
+  }
+
+  /** Where clients reach a listener. Port 0 stands for a free one, which is known once it listens. */
+  #addressesOf({ protocol, port, publicAddress }: ListenerConfig): readonly HostPort[] {
+    if (publicAddress !== undefined) return [publicAddress]
+    const actual = port === 0 ? this.#listeners.find((listener) => listener.protocol === protocol)?.port : port
+    return actual === undefined ? [] : this.#config.hostnames.flatMap((host) => (host.includes('*') ? [] : [{ host, port: actual }]))
+  }
+
+  #publishedKeys(): readonly HostKey[] {
+    return this.#withHostKeys().flatMap((listener) => {
+      const addresses = this.#addressesOf(listener).map(({ host, port }) => `${isIP(host) === 6 ? `[${host}]` : host}:${port}`)
+      return this.#hostKeys.publicKeys.flatMap((publicKey) => (addresses.length > 0 ? addresses : ['']).map((address) => ({ protocol: listener.protocol, publicKey, address })))
+    })
+  }
+
+  async #writeKnownHosts(): Promise<void> {
+    const addresses = this.#withHostKeys().flatMap((listener) => this.#addressesOf(listener))
+    if (addresses.length === 0) return
+    const file = await writeKnownHosts(this.#config.dataDir, addresses, this.#hostKeys)
+    this.#log.info({ file }, 'host keys published')
   }
 
   async #loadTls(): Promise<FrontTls | undefined> {

@@ -1,5 +1,6 @@
 export { enrol, renewIfNeeded, type EnrolOptions, type RenewOptions } from './enrol.js'
 export { IdentityError, type IdentityErrorCode } from './errors.js'
+export { readIfThere, refuseSharedKey, writeAtomically } from './files.js'
 export { linkChannelOptions, loadIdentity, NodeIdentity } from './identity.js'
 export { peerName, type NodeKind, type PeerName } from './names.js'
 export { enrolmentProof, parseEnrolmentToken, type EnrolmentToken } from './token.js'

@@ -6,6 +6,8 @@ import { hostPort, settings, type HostPort, type Setting } from './settings.js'
 
 export interface ListenerConfig extends HostPort {
   readonly protocol: string
+  /** Where clients reach it, when that isn't one of the host names with the listener's port. */
+  readonly publicAddress: HostPort | undefined
 }
 
 export interface GatewayConfig {
@@ -46,6 +48,15 @@ export function listenSetting(protocol: string, defaultListen: string): Setting<
   }
 }
 
+/** Under which address the host keys of a protocol are published. */
+export function publicAddressSetting(protocol: string): Setting<HostPort> {
+  return {
+    env: `SALLYPORT_GATEWAY_PUBLIC_ADDRESS_${protocol.toUpperCase()}`,
+    doc: `host:port under which ${protocol} clients reach this gateway: its host keys are published for it. Default: SALLYPORT_GATEWAY_HOSTNAMES with the listener’s port.`,
+    read: hostPort,
+  }
+}
+
 /**
  * Reads the settings from the environment, and those that it lacks from the YAML file that SALLYPORT_GATEWAY_CONFIG
  * names. A YAML key is the variable's name without SALLYPORT_GATEWAY_ or SALLYPORT_, in lower case.
@@ -53,11 +64,16 @@ export function listenSetting(protocol: string, defaultListen: string): Setting<
  */
 export async function loadConfig(
   environment: Environment,
-  hosted: readonly { readonly front: { readonly protocol: string }; readonly defaultListen: string }[],
+  hosted: readonly { readonly front: { readonly protocol: string; readonly usesHostKeys?: true }; readonly defaultListen: string }[],
 ): Promise<GatewayConfig> {
   const problems: string[] = []
-  const listens = hosted.map(({ front, defaultListen }) => ({ protocol: front.protocol, setting: listenSetting(front.protocol, defaultListen) }))
-  const known = new Set([...Object.values(settings).map(({ env }) => env), ...listens.map(({ setting }) => setting.env)].map(yamlKey))
+  const listens = hosted.map(({ front, defaultListen }) => ({
+    protocol: front.protocol,
+    setting: listenSetting(front.protocol, defaultListen),
+    address: front.usesHostKeys ? publicAddressSetting(front.protocol) : undefined,
+  }))
+  const ofListeners = listens.flatMap(({ setting, address }) => [setting.env, ...(address ? [address.env] : [])])
+  const known = new Set([...Object.values(settings).map(({ env }) => env), ...ofListeners].map(yamlKey))
   const file = await readYaml(environment['SALLYPORT_GATEWAY_CONFIG'], known, problems)
 
   const read = <T>(setting: Setting<T>): T | undefined => {
@@ -71,7 +87,7 @@ export async function loadConfig(
   const required = <T>(setting: Setting<T>, fallback: T): T => read(setting) ?? fallback
   const none: HostPort = { host: '', port: 0 }
 
-  const listeners = listens.map(({ protocol, setting }) => ({ protocol, ...required(setting, none) }))
+  const listeners = listens.map(({ protocol, setting, address }) => ({ protocol, ...required(setting, none), publicAddress: address && read(address) }))
   const values = {
     dataDir: required(settings.dataDir, ''),
     controlPlane: required(settings.controlPlane, ''),

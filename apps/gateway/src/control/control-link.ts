@@ -1,5 +1,5 @@
 import type { ClientDuplexStream } from '@grpc/grpc-js'
-import type { ControlPlaneStub, GatewayDownReceived, GatewayUp } from '@sallyport/proto'
+import type { ControlPlaneStub, GatewayDownReceived, GatewayUp, HostKey } from '@sallyport/proto'
 import type { Logger } from '@sallyport/telemetry'
 import { Backoff } from './backoff.js'
 
@@ -8,6 +8,8 @@ export interface ControlLinkOptions {
   readonly client: () => ControlPlaneStub
   readonly version: string
   readonly instanceId: string
+  /** Published by the control plane. Asked for at every dial. */
+  readonly hostKeys: () => readonly HostKey[]
   readonly log: Logger
   /** The link is up (again): announce everything that the control plane has to know. */
   readonly onUp: () => void
@@ -40,7 +42,7 @@ export class ControlLink {
 
   start(): void {
     if (this.#stopped) return
-    const { client, version, instanceId } = this.#options
+    const { client, version, instanceId, hostKeys } = this.#options
     const call = client().link()
     this.#call = call
     let ended = false
@@ -61,7 +63,7 @@ export class ControlLink {
     })
     call.on('error', (error) => end('details' in error && typeof error.details === 'string' ? error.details : error.message))
     call.on('end', () => end('ended by the control plane'))
-    call.write({ hello: { version, instanceId } })
+    call.write({ hello: { version, instanceId, hostKeys: [...hostKeys()] } })
   }
 
   /** Resolves at the next welcome; at once when the link is up. */

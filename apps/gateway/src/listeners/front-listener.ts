@@ -14,8 +14,8 @@ export interface FrontListenerOptions {
   readonly caps: ConnectionCaps
   /** Asked for each connection, so that a reloaded certificate serves the next one. */
   readonly tls: () => FrontTls | undefined
-  /** For fronts that say so; see FrontContext. */
-  readonly hostKeys: readonly string[]
+  /** Asked for each connection, for fronts that say so; see FrontContext. */
+  readonly hostKeys: () => readonly string[]
   readonly metrics: GatewayMetrics
   readonly log: Logger
   readonly backoff?: Backoff
@@ -38,6 +38,10 @@ export class FrontListener {
 
   get protocol(): string {
     return this.#options.front.protocol
+  }
+
+  get usesHostKeys(): boolean {
+    return this.#options.front.usesHostKeys === true
   }
 
   /** Undefined while it isn't bound. */
@@ -108,7 +112,7 @@ export class FrontListener {
       release()
     }
     try {
-      front.handle(socket, { broker, tls: tls(), limits, hostKeys: front.usesHostKeys ? hostKeys : [], log, authenticated: onAuthenticated })
+      front.handle(socket, { broker, tls: tls(), limits, hostKeys: front.usesHostKeys ? hostKeys() : [], log, authenticated: onAuthenticated })
     } catch (error) {
       log.error({ error, protocol: front.protocol }, 'front failed')
       socket.destroy()

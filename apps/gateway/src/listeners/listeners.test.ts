@@ -127,7 +127,7 @@ describe('a listener', () => {
       limits: { handshakeMilliseconds: 1_000, maxStartupBytes: 100 },
       caps: new ConnectionCaps(1, 1),
       tls: () => undefined,
-      hostKeys: [],
+      hostKeys: () => [],
       metrics: gatewayMetrics({ sessions: () => 0, unauthenticated: () => 0, agents: () => 0, controlPlane: () => true }),
       log: createLogger('test', { level: 'silent' }),
       backoff: new Backoff(20, 20),
