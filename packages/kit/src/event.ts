@@ -88,6 +88,8 @@ export interface CommandEndEvent {
   /** Native error code: SQLSTATE. */
   readonly error_code?: string
   readonly error_message?: string
+  /** Of the whole content that a file transfer moved, hexadecimal; absent when it wasn't moved whole and in order. */
+  readonly sha256?: string
   readonly result?: ResultPreview
 }
 

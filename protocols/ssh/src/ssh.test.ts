@@ -1,18 +1,26 @@
 import { spawn, spawnSync } from 'node:child_process'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import { createHash, randomBytes } from 'node:crypto'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import net from 'node:net'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Rule } from '@sallyport/policy'
 import { generateKeyPair, knownHostsLine } from '@sallyport/ssh-keys'
 import { Loopback } from './testing/loopback.js'
-import { hasSshd, Sshd } from './testing/sshd.js'
+import { freePort, hasSshd, Sshd } from './testing/sshd.js'
 
 const rule = (verdict: Rule['verdict'], actions: string[], more: Partial<Rule> = {}): Rule => ({ policy: 'p', index: 0, verdict, actions, on: [], ...more })
 const rules: Rule[] = [
   rule('allow', ['ssh.exec'], { argv: ['echo ...', 'cat ...', 'sh', 'sleep *', 'printf ...', 'head ...', 'tr ...', 'stty ...', 'env', 'wc ...', 'kill ...', 'exit ...', 'false'] }),
   rule('hold', ['ssh.exec'], { argv: ['touch **'], approvers: { groups: ['dba'], quorum: 1 } }),
   rule('allow', ['ssh.redirect.write'], { on: ['/dev/stderr'] }),
+]
+/** Added once the folder's name is known. */
+const folderRules = (folder: string): Rule[] => [
+  rule('allow', ['ssh.sftp.read', 'ssh.sftp.browse', 'ssh.sftp.change'], { on: [`${folder}/*`, folder] }),
+  rule('allow', ['ssh.exec'], { argv: [`git-upload-pack ${folder}/**`] }),
 ]
 
 let sshd: Sshd
@@ -27,7 +35,11 @@ interface Result {
 }
 
 function ssh(args: readonly string[], input?: Buffer | 'none'): Promise<Result> & { child: ReturnType<typeof spawn> } {
-  const child = spawn('ssh', ['-F', path.join(directory, 'config'), ...args], { stdio: [input === 'none' ? 'ignore' : 'pipe', 'pipe', 'pipe'] })
+  return run('ssh', ['-F', path.join(directory, 'config'), ...args], input)
+}
+
+function run(program: string, args: readonly string[], input?: Buffer | 'none'): Promise<Result> & { child: ReturnType<typeof spawn> } {
+  const child = spawn(program, args, { stdio: [input === 'none' ? 'ignore' : 'pipe', 'pipe', 'pipe'] })
   const out: Buffer[] = []
   let err = ''
   child.stdout?.on('data', (bytes: Buffer) => out.push(bytes))
@@ -42,9 +54,10 @@ beforeAll(async () => {
   await sshd.start()
   directory = mkdtempSync(path.join(tmpdir(), 'sallyport-ssh-'))
   key = generateKeyPair()
+  mkdirSync(path.join(directory, 'files'))
   loop = new Loopback({
     spec: { address: sshd.address, logins: [sshd.login], hostKeys: [sshd.hostKeyLine], credential: { certificate: { caKey: `file:${sshd.caKeyFile()}` } } },
-    rules,
+    rules: [...rules, ...folderRules(path.join(directory, 'files')), rule('allow', ['ssh.forward', 'ssh.reverse_forward'], { on: ['127.0.0.1:*', 'localhost:*'] })],
     masks: [{ policy: 'p', index: 0, with: 'redact', detect: ['credit_card', 'email'] }],
   })
   await loop.start()
@@ -123,9 +136,105 @@ describe.skipIf(!hasSshd)('ssh, through front and engine to a real sshd', () => 
   test('shell, unknown subsystems and forwarding are denied without a rule', async () => {
     expect(await ssh(['web-01'], Buffer.from('id\n'))).toMatchObject({ code: 126 })
     expect((await ssh(['-s', 'web-01', 'foo'])).code).toBe(126)
-    const forward = await ssh(['-W', '127.0.0.1:1', 'web-01'])
+    const forward = await ssh(['-W', '10.0.0.1:1', 'web-01'])
     expect(forward.code).not.toBe(0)
     expect(forward.stderr).toContain('open failed')
-    expect(loop.events.findLast((event) => event.kind === 'command')).toMatchObject({ text: 'forward 127.0.0.1:1', decision: { verdict: 'deny' } })
+    expect(loop.events.findLast((event) => event.kind === 'command')).toMatchObject({ text: 'forward 10.0.0.1:1', decision: { verdict: 'deny' } })
   })
+
+  const config = (): string => path.join(directory, 'config')
+  const file = (name: string): string => path.join(directory, 'files', name)
+  const ends = (): string[] => loop.events.flatMap((event) => (event.kind === 'command.end' && event.sha256 !== undefined ? [event.sha256] : []))
+  const sha = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('hex')
+
+  test.each([
+    ['sftp', [] as string[]],
+    ['legacy', ['-O']],
+  ])('scp in %s mode, both ways, byte for byte, with size and hash in the record', async (mode, flags) => {
+    const bytes = randomBytes(3_000_000)
+    const local = path.join(directory, `local-${mode}`)
+    writeFileSync(local, bytes)
+    const up = await run('scp', [...flags, '-q', '-F', config(), local, `web-01:${file(mode)}`])
+    expect(up).toMatchObject({ code: 0, stderr: '' })
+    expect(readFileSync(file(mode)).equals(bytes)).toBe(true)
+    const down = await run('scp', [...flags, '-q', '-F', config(), `web-01:${file(mode)}`, `${local}.back`])
+    expect(down).toMatchObject({ code: 0, stderr: '' })
+    expect(readFileSync(`${local}.back`).equals(bytes)).toBe(true)
+    expect(ends().filter((hash) => hash === sha(bytes))).toHaveLength(2)
+    const denied = await run('scp', [...flags, '-q', '-F', config(), 'web-01:/etc/hostname', `${local}.no`])
+    expect(denied.code).not.toBe(0)
+    expect(denied.stderr).toContain('Sallyport')
+    expect(existsSync(`${local}.no`)).toBe(false)
+    ends().length = 0
+    loop.events.length = 0
+  }, 30_000)
+
+  test('sftp decides by the canonical path: a link out of the folder leads nowhere', async () => {
+    symlinkSync('/etc', file('way-out'))
+    writeFileSync(file('inside'), 'inside')
+    const batch = path.join(directory, 'batch')
+    writeFileSync(batch, `get ${file('inside')} ${directory}/got\n-get ${file('way-out')}/hostname ${directory}/not\n-rm ${file('inside')}\nls ${directory}/files\n`)
+    const result = await run('sftp', ['-F', config(), '-b', batch, 'web-01'])
+    expect(readFileSync(path.join(directory, 'got'), 'utf8')).toBe('inside')
+    expect(existsSync(path.join(directory, 'not'))).toBe(false)
+    expect(existsSync(file('inside'))).toBe(true)
+    expect(result.stderr).toContain('Permission denied')
+    expect(loop.events).toContainEqual(expect.objectContaining({ kind: 'command', decision: expect.objectContaining({ verdict: 'deny', reason: expect.stringContaining('/etc/hostname') }) }))
+  }, 30_000)
+
+  test('rsync, both ways', async () => {
+    const bytes = randomBytes(500_000)
+    const local = path.join(directory, 'rsync-local')
+    writeFileSync(local, bytes)
+    const shell = `ssh -F ${config()}`
+    expect(await run('rsync', ['-a', '-e', shell, local, `web-01:${file('')}`])).toMatchObject({ code: 0, stderr: '' })
+    expect(readFileSync(file('rsync-local')).equals(bytes)).toBe(true)
+    expect(await run('rsync', ['-az', '-e', shell, `web-01:${file('rsync-local')}`, `${local}.back`])).toMatchObject({ code: 0, stderr: '' })
+    expect(readFileSync(`${local}.back`).equals(bytes)).toBe(true)
+    const denied = await run('rsync', ['-a', '-e', shell, 'web-01:/etc/hostname', `${local}.no`])
+    expect(denied.code).not.toBe(0)
+    expect(denied.stderr).toContain('Sallyport')
+  }, 30_000)
+
+  test('git clone', async () => {
+    const repository = file('repo.git')
+    const git = (...args: string[]): void => void execFileSync('git', ['-c', 'user.name=a', '-c', 'user.email=a@b.example', ...args], { stdio: 'pipe' })
+    git('init', '-q', path.join(directory, 'work'))
+    writeFileSync(path.join(directory, 'work', 'mail.txt'), 'dana@example.com 4111 1111 1111 1111\n')
+    git('-C', path.join(directory, 'work'), 'add', '.')
+    git('-C', path.join(directory, 'work'), 'commit', '-qm', 'mail dana@example.com')
+    git('clone', '-q', '--bare', path.join(directory, 'work'), repository)
+    const cloned = await run('git', ['-c', `core.sshCommand=ssh -F ${config()}`, '-c', 'safe.directory=*', 'clone', '-q', `web-01:${repository}`, path.join(directory, 'cloned')])
+    expect(cloned).toMatchObject({ code: 0 })
+    expect(readFileSync(path.join(directory, 'cloned', 'mail.txt'), 'utf8')).toContain('dana@example.com')
+  }, 30_000)
+
+  test('-L and -R carry bytes where a rule allows it', async () => {
+    const echo = net.createServer((socket) => socket.pipe(socket))
+    await new Promise<void>((resolve) => {
+      echo.listen(0, '127.0.0.1', resolve)
+    })
+    const at = echo.address()
+    const target = typeof at === 'object' && at !== null ? at.port : 0
+    const [local, remote] = [await freePort(), await freePort()]
+    const forwarding = ssh(['-N', '-o', 'ExitOnForwardFailure=yes', '-L', `127.0.0.1:${local}:127.0.0.1:${target}`, '-R', `127.0.0.1:${remote}:127.0.0.1:${target}`, 'web-01'])
+    const bytes = randomBytes(300_000)
+    for (const port of [local, remote]) {
+      await expect.poll(() => roundTrip(port, bytes).then((back) => back.equals(bytes), () => false), { timeout: 10_000 }).toBe(true)
+    }
+    forwarding.child.kill('SIGTERM')
+    await forwarding
+    echo.close()
+  }, 30_000)
 })
+
+function roundTrip(port: number, bytes: Buffer): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    const socket = net.connect(port, '127.0.0.1')
+    const got: Buffer[] = []
+    socket.on('error', reject)
+    socket.on('data', (chunk: Buffer) => got.push(chunk))
+    socket.on('end', () => resolve(Buffer.concat(got)))
+    socket.end(bytes)
+  })
+}

@@ -1,24 +1,28 @@
-import type { Command, Denial, Guard, HeldNotice, Permit } from '@sallyport/kit'
+import type { Command, Denial, HeldNotice, Permit } from '@sallyport/kit'
 import type { Effect } from '@sallyport/policy'
 import type { Client, ClientChannel, ExecOptions, PseudoTtyOptions } from 'ssh2'
 import { bareEffect, envEffect, ptyEffect, shellEffect, subsystemEffect } from '../analyse/effects.js'
-import { effectsOfExec } from '../analyse/exec.js'
 import type { WireChannel, WireChannelHandlers } from '../wire/wire.js'
 import type { ChannelRequest, RequestOf } from '../wire/messages.js'
+import { planExec } from './exec-plan.js'
+import { RunningCommand, type ChannelContext, type RunningChannel } from './running.js'
+import { RunningTransfer } from './running-transfer.js'
+import { TargetPaths } from './target-paths.js'
 import { denialText, heldText } from './texts.js'
-import { Output } from './output.js'
 
 const maxVariables = 128
 /** What a shell says of a command that it may not run. */
 const deniedStatus = 126
 
-export interface ChannelContext {
-  readonly upstream: Client
-  readonly guard: Guard
-  readonly login: string
-  /** An error that ends the session: the record could not be written. */
-  fatal(error: unknown): void
+/** What a request would do: its effects, how it is begun at the target, and what then stands between target and client. */
+interface Plan {
+  readonly text: string
+  readonly effects: readonly Effect[]
+  begin(upstream: Client, done: Done): void
+  run(stream: ClientChannel, permit: Permit): RunningChannel
 }
+
+type Done = (error: Error | undefined, stream: ClientChannel) => void
 
 /**
  * A `session` channel (RFC 4254 section 6): environment and terminal are gathered, then one command, shell or subsystem
@@ -32,7 +36,7 @@ export class SessionChannel implements WireChannelHandlers {
   #terminal: RequestOf<'pty'> | undefined
   #started = false
   #queue: Promise<void> = Promise.resolve()
-  #running: Running | undefined
+  #running: RunningChannel | undefined
   /** What the client sent before the command was permitted. */
   #early: Buffer[] = []
   #earlyEof = false
@@ -94,14 +98,11 @@ export class SessionChannel implements WireChannelHandlers {
         this.#terminal = request
         return true
       case 'exec':
-        return this.#start(request.command, effectsOfExec(request.command, this.#context.login), (upstream, done) => upstream.exec(request.command, this.#options(), done))
+        return this.#start(() => this.#exec(request.command))
       case 'shell':
-        return this.#start('shell', [shellEffect(this.#context.login)], (upstream, done) => {
-          const { pty, ...rest } = this.#options()
-          upstream.shell(pty ?? false, rest, done)
-        })
+        return this.#start(() => this.#shell())
       case 'subsystem':
-        return this.#start(`subsystem ${request.name}`, [subsystemEffect(request.name, this.#context.login)], (upstream, done) => upstream.subsys(request.name, done))
+        return this.#start(() => this.#subsystem(request.name))
       case 'x11':
         return this.#unsupported('X11 forwarding', bareEffect('ssh.x11', this.#context.login))
       case 'agent-forward':
@@ -127,11 +128,51 @@ export class SessionChannel implements WireChannelHandlers {
     return false
   }
 
-  async #start(text: string, effects: readonly Effect[], begin: (upstream: Client, done: (error: Error | undefined, stream: ClientChannel) => void) => void): Promise<boolean> {
+  async #exec(command: string): Promise<Plan> {
+    const { upstream, login } = this.#context
+    const paths = new TargetPaths(upstream)
+    const plan = await planExec(command, login, paths).finally(() => paths.close())
+    return {
+      text: command,
+      effects: plan.effects,
+      begin: (client, done) => client.exec(plan.command, this.#options(), done),
+      run: (stream, permit) =>
+        plan.filter === undefined
+          ? this.#plain(stream, permit, plan.masked)
+          : new RunningTransfer(stream, permit, this.#wire, this.#context, plan.filter === 'sftp' ? undefined : plan.filter),
+    }
+  }
+
+  async #shell(): Promise<Plan> {
+    return {
+      text: 'shell',
+      effects: [shellEffect(this.#context.login)],
+      begin: (client, done) => {
+        const { pty, ...rest } = this.#options()
+        client.shell(pty ?? false, rest, done)
+      },
+      run: (stream, permit) => this.#plain(stream, permit, true),
+    }
+  }
+
+  async #subsystem(name: string): Promise<Plan> {
+    return {
+      text: `subsystem ${name}`,
+      effects: [subsystemEffect(name, this.#context.login)],
+      begin: (client, done) => client.subsys(name, done),
+      run: (stream, permit) => (name === 'sftp' ? new RunningTransfer(stream, permit, this.#wire, this.#context, undefined) : this.#plain(stream, permit, true)),
+    }
+  }
+
+  #plain(stream: ClientChannel, permit: Permit, masked: boolean): RunningChannel {
+    return new RunningCommand(stream, permit, this.#wire, this.#context, { terminal: this.#terminal !== undefined, masked })
+  }
+
+  async #start(planned: () => Promise<Plan>): Promise<boolean> {
     if (this.#started) return false
     this.#started = true
-    const command = this.#command(text, effects)
-    const decided = await this.#context.guard.submit(command, { hold: () => this.#hold() })
+    const plan = await planned()
+    const decided = await this.#context.guard.submit(this.#command(plan.text, plan.effects), { hold: () => this.#hold() })
     if (decided.kind === 'denial') {
       this.#deny(decided)
       return false
@@ -140,9 +181,9 @@ export class SessionChannel implements WireChannelHandlers {
       void this.#context.guard.finish(decided, { status: 'cancelled', rows: 0, bytes: 0, masked: 0 })
       return false
     }
-    const stream = await this.#begin(decided, begin)
+    const stream = await this.#begin(decided, plan)
     if (stream === undefined) return false
-    const running = new Running(stream, decided, this.#wire, this.#context, { terminal: this.#terminal !== undefined, masked: true })
+    const running = plan.run(stream, decided)
     this.#running = running
     for (const bytes of this.#early) running.input(bytes)
     this.#early = []
@@ -151,7 +192,7 @@ export class SessionChannel implements WireChannelHandlers {
     return true
   }
 
-  #begin(permit: Permit, begin: (upstream: Client, done: (error: Error | undefined, stream: ClientChannel) => void) => void): Promise<ClientChannel | undefined> {
+  #begin(permit: Permit, plan: Plan): Promise<ClientChannel | undefined> {
     permit.consume()
     return new Promise((resolve) => {
       const failed = (): void => {
@@ -160,7 +201,7 @@ export class SessionChannel implements WireChannelHandlers {
         resolve(undefined)
       }
       try {
-        begin(this.#context.upstream, (error, stream) => (error === undefined ? resolve(stream) : failed()))
+        plan.begin(this.#context.upstream, (error, stream) => (error === undefined ? resolve(stream) : failed()))
       } catch {
         failed()
       }
@@ -209,95 +250,5 @@ export class SessionChannel implements WireChannelHandlers {
     if (request.type === 'signal') this.#running?.signal(request.name)
     else if (this.#running) this.#running.resize(request)
     else if (this.#terminal) this.#terminal = { ...this.#terminal, columns: request.columns, rows: request.rows, width: request.width, height: request.height }
-  }
-}
-
-const signals = new Set(['ABRT', 'ALRM', 'FPE', 'HUP', 'ILL', 'INT', 'KILL', 'PIPE', 'QUIT', 'SEGV', 'TERM', 'USR1', 'USR2'])
-
-/** A command that runs at the target: its stream on one side, the client's channel on the other. */
-class Running {
-  readonly #stream: ClientChannel
-  readonly #permit: Permit
-  readonly #wire: WireChannel
-  readonly #context: ChannelContext
-  readonly #output: Output
-  #exit: RequestOf<'exit-status'> | RequestOf<'exit-signal'> | undefined
-  #abandoned = false
-  #over = false
-
-  constructor(stream: ClientChannel, permit: Permit, wire: WireChannel, context: ChannelContext, kind: { terminal: boolean; masked: boolean }) {
-    this.#stream = stream
-    this.#permit = permit
-    this.#wire = wire
-    this.#context = context
-    const output = new Output({ wire, guard: context.guard, ...kind })
-    this.#output = output
-    output.stops(stream)
-    output.stops(stream.stderr)
-    stream.on('data', (bytes: Buffer) => output.push('stdout', bytes))
-    stream.stderr.on('data', (bytes: Buffer) => output.push('stderr', bytes))
-    stream.on('exit', (code: number | null, name?: string, core?: string | boolean, message?: string) => {
-      this.#exit =
-        typeof code === 'number'
-          ? { type: 'exit-status', status: code }
-          : { type: 'exit-signal', name: (name ?? 'TERM').replace(/^SIG/, ''), core: core === true || core === 'true', message: (message ?? '').slice(0, 4096) }
-    })
-    stream.on('close', () => this.#finish())
-    stream.on('error', () => this.#finish())
-  }
-
-  input(bytes: Buffer): void {
-    if (this.#over) this.#wire.consumed(bytes.length)
-    else this.#stream.write(bytes, () => this.#wire.consumed(bytes.length))
-  }
-
-  inputEnded(): void {
-    this.#stream.end()
-  }
-
-  signal(name: string): void {
-    if (signals.has(name)) this.#stream.signal(name)
-  }
-
-  resize({ rows, columns, height, width }: RequestOf<'window-change'>): void {
-    this.#stream.setWindow(rows, columns, height, width)
-  }
-
-  /** The client is gone, or may not go on: what runs is told to end, and its channel closed. */
-  abandon(): void {
-    if (this.#over) return
-    this.#abandoned = true
-    this.#stream.signal('HUP')
-    this.#stream.close()
-    this.#stream.resume()
-    this.#finish()
-  }
-
-  #finish(): void {
-    if (this.#over) return
-    this.#over = true
-    this.#output.end()
-    const exit = this.#exit
-    const failed = exit === undefined || exit.type === 'exit-signal' || exit.status !== 0
-    const tag = exit === undefined ? undefined : exit.type === 'exit-status' ? `exit ${exit.status}` : `signal ${exit.name}`
-    let recorded: Promise<void> | undefined
-    try {
-      recorded = this.#context.guard.finish(this.#permit, {
-        status: this.#abandoned ? 'cancelled' : exit === undefined ? 'unknown' : failed ? 'error' : 'ok',
-        ...(tag === undefined ? {} : { tag }),
-        ...this.#output.result,
-        ...(failed && tag !== undefined ? { error_code: tag } : {}),
-      })
-    } catch (error) {
-      this.#context.fatal(error)
-      return
-    }
-    const close = (): void => {
-      if (exit !== undefined) this.#wire.notify(exit)
-      this.#wire.eof()
-      this.#wire.close()
-    }
-    if (recorded === undefined) close()
-    else recorded.then(close, (error: unknown) => this.#context.fatal(error))
   }
 }

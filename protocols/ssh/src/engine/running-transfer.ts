@@ -1,0 +1,158 @@
+import type { Denial, Permit } from '@sallyport/kit'
+import type { ClientChannel } from 'ssh2'
+import { ScpFilter, SftpFilter, type FilterSinks, type ScpMode } from '../transfer/index.js'
+import type { WireChannel } from '../wire/wire.js'
+import type { RequestOf } from '../wire/messages.js'
+import type { ChannelContext, RunningChannel } from './running.js'
+import { fileAuthority } from './file-authority.js'
+import { TargetPaths } from './target-paths.js'
+import { denialText, heldText } from './texts.js'
+
+/** Bytes of the client that may wait in filter and target before it is stopped. */
+const maxPendingBytes = 512 * 1024
+/** Denials that are told on stderr: a client that tries thousands of files hears of the first. */
+const maxDenialsTold = 10
+
+type Filter = SftpFilter | ScpFilter
+
+/** An sftp or scp channel: a filter stands between client and target, and decides each operation. */
+export class RunningTransfer implements RunningChannel {
+  readonly #stream: ClientChannel
+  readonly #permit: Permit
+  readonly #wire: WireChannel
+  readonly #context: ChannelContext
+  readonly #filter: Filter
+  readonly #paths: TargetPaths | undefined
+  readonly #cancel = new AbortController()
+  /** Bytes taken from the client for which it has got no room again. */
+  #owed = 0
+  #denialsTold = 0
+  #bytes = 0
+  #exit: RequestOf<'exit-status'> | RequestOf<'exit-signal'> | undefined
+  #over = false
+
+  constructor(stream: ClientChannel, permit: Permit, wire: WireChannel, context: ChannelContext, scp: ScpMode | undefined) {
+    this.#stream = stream
+    this.#permit = permit
+    this.#wire = wire
+    this.#context = context
+    const authority = fileAuthority({
+      guard: context.guard,
+      login: context.login,
+      signal: this.#cancel.signal,
+      onHeld: (notice) => wire.write(Buffer.from(heldText(notice)), true),
+      // SFTP carries a text with its refusal, but OpenSSH's clients show their own; scp shows the one that it is given.
+      ...(scp === undefined ? { onDenied: (denial) => this.#tellDenied(denial) } : {}),
+      fatal: (error) => context.fatal(error),
+    })
+    const sinks: FilterSinks = {
+      toServer: (bytes) => {
+        stream.write(bytes, () => this.#settle())
+      },
+      toClient: (bytes) => {
+        this.#bytes += bytes.length
+        if (wire.write(bytes)) return
+        stream.pause()
+        void wire.drained().then(() => stream.resume())
+      },
+      fail: (reason) => {
+        wire.write(Buffer.from(`Sallyport: ${reason}\r\n`), true)
+        stream.close()
+        this.#finish()
+      },
+    }
+    if (scp === undefined) this.#filter = new SftpFilter(authority, sinks)
+    else {
+      this.#paths = new TargetPaths(context.upstream)
+      this.#filter = new ScpFilter(scp, authority, this.#paths, sinks)
+    }
+    stream.on('data', (bytes: Buffer) => this.#guarded(() => this.#filter.fromServer(bytes)))
+    stream.stderr.on('data', (bytes: Buffer) => wire.write(bytes, true))
+    stream.on('exit', (code: number | null, name?: string) => {
+      this.#exit = typeof code === 'number' ? { type: 'exit-status', status: code } : { type: 'exit-signal', name: (name ?? 'TERM').replace(/^SIG/, ''), core: false, message: '' }
+    })
+    stream.on('close', () => this.#ended())
+    stream.on('error', () => this.#finish())
+  }
+
+  input(bytes: Buffer): void {
+    this.#bytes += bytes.length
+    this.#owed += bytes.length
+    this.#guarded(() => this.#filter.fromClient(bytes))
+    this.#settle()
+  }
+
+  inputEnded(): void {
+    this.#filter.clientEnded().then(
+      () => this.#stream.end(),
+      (error: unknown) => this.#context.fatal(error),
+    )
+  }
+
+  signal(): void {
+    // Transfers have no signals.
+  }
+
+  resize(): void {
+    // Nor a terminal.
+  }
+
+  abandon(): void {
+    if (this.#over) return
+    this.#cancel.abort()
+    this.#filter.close()
+    this.#stream.close()
+    this.#stream.resume()
+    this.#finish()
+  }
+
+  #tellDenied(denial: Denial): void {
+    if (this.#denialsTold++ < maxDenialsTold) this.#wire.write(Buffer.from(denialText(denial)), true)
+  }
+
+  /** Gives the client room for what has been passed on. */
+  #settle(): void {
+    if (this.#filter.pendingBytes + this.#stream.writableLength > maxPendingBytes) return
+    const owed = this.#owed
+    this.#owed = 0
+    if (owed > 0) this.#wire.consumed(owed)
+  }
+
+  #ended(): void {
+    const end = this.#filter.serverEnded()
+    if (end === undefined) this.#finish()
+    else end.then(() => this.#finish(), (error: unknown) => this.#context.fatal(error))
+  }
+
+  #guarded(work: () => void): void {
+    try {
+      work()
+    } catch (error) {
+      this.#context.fatal(error)
+    }
+  }
+
+  #finish(): void {
+    if (this.#over) return
+    this.#over = true
+    this.#paths?.close()
+    const exit = this.#exit
+    const cancelled = this.#cancel.signal.aborted
+    try {
+      this.#filter.close()
+      void this.#context.guard.finish(this.#permit, {
+        status: cancelled ? 'cancelled' : 'ok',
+        ...(exit === undefined ? {} : { tag: exit.type === 'exit-status' ? `exit ${exit.status}` : `signal ${exit.name}` }),
+        rows: 0,
+        bytes: this.#bytes,
+        masked: 0,
+      })
+    } catch (error) {
+      this.#context.fatal(error)
+      return
+    }
+    if (exit !== undefined) this.#wire.notify(exit)
+    this.#wire.eof()
+    this.#wire.close()
+  }
+}

@@ -1,0 +1,5 @@
+export { recogniseTransfer, scpMode, type Transfer } from './commands.js'
+export type { FileAction, FileAuthority, FileEffect, FileOperation, FileResult, FileVerdict, FilterSinks } from './file-authority.js'
+export { ScpFilter } from './scp-filter.js'
+export type { ScpMode, ScpPaths } from './scp-plan.js'
+export { SftpFilter, type SftpFilterOptions } from './sftp-filter.js'

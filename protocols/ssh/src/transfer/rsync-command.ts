@@ -1,0 +1,106 @@
+import type { Transfer } from './commands.js'
+
+/**
+ * Letters that rsync's server_options() puts together and that keep to the paths. Left out: `s` (the arguments come later, in the
+ * stream), and `L`, `k`, `K`, which follow symbolic links out of the path that was decided.
+ */
+const letters = 'vqbunldOJmyWHogDtUNpEAXrcCIRxSz'
+const bundle = new RegExp(`^-([${letters}]*)(e\\d{0,3}\\.[a-zA-Z]*)?$`)
+
+/**
+ * Long options that only change how files are carried. Everything else is a reason not to recognise the command: options that run
+ * programs, that write or read elsewhere (log files, directories for backups, temporary files, links), or that name the paths in
+ * the stream (--files-from).
+ */
+const plainOptions: ReadonlySet<string> = new Set([
+  '--append',
+  '--compress-choice',
+  '--compress-level',
+  '--checksum-choice',
+  '--checksum-seed',
+  '--block-size',
+  '--bwlimit',
+  '--debug',
+  '--delay-updates',
+  '--existing',
+  '--force',
+  '--fsync',
+  '--ignore-errors',
+  '--ignore-existing',
+  '--ignore-missing-args',
+  '--ignore-non-existing',
+  '--info',
+  '--inplace',
+  '--list-only',
+  '--log-format',
+  '--max-delete',
+  '--max-size',
+  '--min-size',
+  '--modify-window',
+  '--mkpath',
+  '--msgs2stderr',
+  '--new-compress',
+  '--no-implied-dirs',
+  '--no-msgs2stderr',
+  '--no-relative',
+  '--no-specials',
+  '--numeric-ids',
+  '--old-compress',
+  '--open-noatime',
+  '--out-format',
+  '--partial',
+  '--preallocate',
+  '--safe-links',
+  '--size-only',
+  '--skip-compress',
+  '--specials',
+  '--stats',
+  '--suffix',
+  '--timeout',
+])
+
+const deleting: ReadonlySet<string> = new Set([
+  '--delete',
+  '--delete-after',
+  '--delete-before',
+  '--delete-delay',
+  '--delete-during',
+  '--delete-excluded',
+  '--delete-missing-args',
+])
+
+/**
+ * `rsync --server [--sender] options . path…`. `details.delete` and `details.removeSource` say that it removes files below the
+ * paths, which a decision must cover as well.
+ */
+export function recogniseRsync(argv: readonly string[]): Transfer | undefined {
+  if (argv[1] !== '--server') return undefined
+  const sender = argv[2] === '--sender'
+  const details = { recursive: false, delete: false, removeSource: false, dryRun: false, backup: false }
+  let at = sender ? 3 : 2
+  for (; argv[at] !== '.'; at++) {
+    const word = argv[at]
+    if (word === undefined || !option(word, details)) return undefined
+  }
+  const paths = argv.slice(at + 1)
+  // popt reads options behind the paths, too; and a receiver has one path.
+  if (paths.length === 0 || (!sender && paths.length > 1) || paths.some((path) => path === '' || path.startsWith('-'))) return undefined
+  return { kind: 'rsync', direction: sender ? 'read' : 'write', paths, command: argv.slice(0, at + 1), details }
+}
+
+type Details = { recursive: boolean; delete: boolean; removeSource: boolean; dryRun: boolean; backup: boolean }
+
+function option(word: string, details: Details): boolean {
+  const short = word.startsWith('--') ? undefined : bundle.exec(word)?.[1]
+  if (short !== undefined) {
+    details.recursive ||= short.includes('r')
+    details.dryRun ||= short.includes('n')
+    details.backup ||= short.includes('b')
+    return true
+  }
+  const [name = '', value] = word.split(/=(.*)/s)
+  if (value === undefined && deleting.has(name)) return (details.delete = true)
+  if (word === '--remove-source-files') return (details.removeSource = true)
+  // A suffix with a slash would put backups elsewhere.
+  return plainOptions.has(name) && !(value?.includes('/') === true)
+}

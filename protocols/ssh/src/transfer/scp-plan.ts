@@ -1,0 +1,76 @@
+import type { FileEffect, FileOperation } from './file-authority.js'
+import { hasSpecialBits, isCanonical, joinPath, lexical, octalMode, quotePath, splitPath } from './paths.js'
+import type { ScpRecord } from './scp-records.js'
+
+/** What the target knows of its paths. Relative ones start where its scp starts. */
+export interface ScpPaths {
+  /** Canonical path of what `path` leads to, through symbolic links. What doesn't exist yet: its canonical parent and its name. */
+  realpath(path: string): Promise<string>
+  /** Whether `path` leads to a directory that exists. */
+  isDirectory(path: string): Promise<boolean>
+}
+
+export interface ScpMode {
+  /** `read` is `scp -f`, `write` is `scp -t`. */
+  readonly direction: 'read' | 'write'
+  /** As in the command line. */
+  readonly path: string
+  /** -r */
+  readonly recursive: boolean
+  /** -d: the path must be a directory. */
+  readonly directory: boolean
+  /** -p */
+  readonly preserve: boolean
+}
+
+export type ScpEntry = Extract<ScpRecord, { kind: 'file' | 'directory' }>
+
+/**
+ * Where an entry lies.
+ * @param inside canonical directory that the transfer is in; undefined at the top
+ * @returns its canonical path; or, as `missing`, only its spelling, when the target can't resolve it
+ */
+export async function locate(
+  mode: ScpMode,
+  entry: { readonly name: string },
+  inside: string | undefined,
+  paths: ScpPaths,
+): Promise<{ path: string; missing: boolean }> {
+  const spelling = await spelled(mode, entry.name, inside, paths)
+  const path = await paths.realpath(spelling).catch(() => undefined)
+  return path !== undefined && isCanonical(path) ? { path, missing: false } : { path: lexical(`/${spelling}`), missing: true }
+}
+
+async function spelled(mode: ScpMode, name: string, inside: string | undefined, paths: ScpPaths): Promise<string> {
+  if (inside !== undefined) return joinPath(inside, name)
+  if (mode.direction === 'read') return mode.path
+  const into = mode.directory || (await paths.isDirectory(mode.path).catch(() => true))
+  // scp -t: into the directory when there is one, else under the given name itself.
+  return into ? joinPath(mode.path.replace(/(.)\/+$/, '$1'), name) : mode.path
+}
+
+/** scp -f names what it sends after the path that it was given. Another name is not what was asked for (CVE-2019-6111). */
+export function isNameOf(mode: ScpMode, name: string): boolean {
+  return splitPath(`/${mode.path}`).name === name
+}
+
+export function scpOperation(mode: ScpMode, entry: ScpEntry, path: string, mtime: number | undefined): FileOperation {
+  const file = entry.kind === 'file'
+  if (mode.direction === 'read') {
+    const effect: FileEffect = file ? { action: 'read', path, details: { size: entry.size } } : { action: 'list', path }
+    return { effects: [effect], text: `scp ${file ? 'get' : 'ls'} ${quotePath(path)}` }
+  }
+  const permissions = octalMode(entry.mode)
+  const made: FileEffect = file
+    ? { action: 'write', path, details: { size: entry.size, mode: permissions } }
+    : { action: 'mkdir', path, details: { mode: permissions } }
+  const kept = mode.preserve || mtime !== undefined || hasSpecialBits(entry.mode)
+  const details = { mode: permissions, ...(mtime === undefined ? {} : { mtime }) }
+  const effects: FileEffect[] = kept ? [made, { action: 'setstat', path, details }] : [made]
+  return { effects, text: `scp ${file ? 'put' : 'mkdir'} ${quotePath(path)}` }
+}
+
+/** Before anything was decided, an error of the target tells whether the path exists: that is a stat. */
+export function baseOperation(path: string): FileOperation {
+  return { effects: [{ action: 'stat', path }], text: `scp stat ${quotePath(path)}` }
+}
