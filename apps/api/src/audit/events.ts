@@ -31,7 +31,7 @@ export interface EventIdentity {
 export interface AuthSucceeded {
   readonly kind: 'auth.succeeded'
   readonly identity: EventIdentity
-  /** How: `oidc_token`, `credential`, `api_token`. */
+  /** How: `oidc_token`, `credential`, `public_key`, `certificate`, `api_token`. */
   readonly method: string
   readonly target?: string
   readonly client_address?: string
@@ -57,6 +57,10 @@ export interface CredentialIssued {
   readonly target: string
   readonly expires_at: string
   readonly single_use: boolean
+  /** Of the SSH key that it is bound to. */
+  readonly key_fingerprint?: string
+  /** Of the SSH certificate, decimal. */
+  readonly serial?: string
 }
 
 export interface CredentialRevoked {

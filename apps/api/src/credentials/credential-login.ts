@@ -47,8 +47,9 @@ export class CredentialConversation {
   async first(message: Uint8Array): Promise<Buffer> {
     const row = await this.repository.byUsername(this.username)
     const decoy = await this.#decoy()
-    this.#row = row ?? undefined
-    return this.server.first(message, row ?? decoy)
+    // The secret of a credential that is bound to a key revokes it, and does nothing else.
+    this.#row = row && row.publicKey === null ? row : undefined
+    return this.server.first(message, this.#row ?? decoy)
   }
 
   /**
@@ -58,9 +59,9 @@ export class CredentialConversation {
   final(message: Uint8Array): ProvenCredential {
     const serverFinal = this.server.final(message)
     const row = this.#row
-    if (!row) throw new CredentialError('CREDENTIAL_REFUSED', 'the credential is not good', hint)
+    if (!row) throw new CredentialError('CREDENTIAL_REFUSED', 'the credential is not good', renewHint)
     const state = stateOf(row, new Date())
-    if (state !== 'live') throw new CredentialError('CREDENTIAL_REFUSED', reasons[state], hint)
+    if (state !== 'live') throw new CredentialError('CREDENTIAL_REFUSED', refusedStates[state], renewHint)
     return {
       id: row.id,
       target: row.target,
@@ -77,8 +78,8 @@ export class CredentialConversation {
   }
 }
 
-const hint = 'Exchange a token for a new credential; `sallyport exec` does it by itself.'
-const reasons = {
+export const renewHint = 'Exchange a token for a new credential; `sallyport exec` does it by itself.'
+export const refusedStates = {
   used: 'the credential was for a single use, and was used',
   revoked: 'the credential was revoked',
   expired: 'the credential has expired',

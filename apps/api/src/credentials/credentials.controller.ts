@@ -36,7 +36,7 @@ export class CredentialsController {
   async issue(@Body(new ZodPipe(issueSchema)) body: IssueBody, @CurrentUser() user: Principal) {
     try {
       const identity = await this.identities.ofUser(user.user)
-      const issued = await this.credentials.issue({ identity, target: body.target, ttlSeconds: body.ttl_seconds, singleUse: body.single_use })
+      const issued = await this.credentials.issue({ identity, target: body.target, ttlSeconds: body.ttl_seconds, singleUse: body.single_use, publicKey: body.public_key })
       return { ...issuedView(issued), issued_token_type: issuedTokenType, token_type: 'N_A' }
     } catch (error) {
       if (error instanceof CredentialError || error instanceof IdentityError) {

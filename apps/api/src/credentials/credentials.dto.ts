@@ -1,12 +1,27 @@
+import { parsePublicKeyLine, SshKeyError } from '@sallyport/ssh-keys'
 import { z } from 'zod'
 import { credentialTtl } from './credentials.service.js'
 
 export const exchangeGrant = 'urn:ietf:params:oauth:grant-type:token-exchange'
 export const issuedTokenType = 'urn:sallyport:params:oauth:token-type:jit-credential'
 
-const ttlSeconds = z.coerce.number().int().min(1).max(credentialTtl.maxSeconds).default(credentialTtl.defaultSeconds)
+export const ttlSecondsField = z.coerce.number().int().min(1).max(credentialTtl.maxSeconds).default(credentialTtl.defaultSeconds)
 /** Form bodies carry text only. */
 const flag = z.union([z.boolean(), z.enum(['true', 'false']).transform((text) => text === 'true')]).default(false)
+
+/** The line of a `.pub` file. */
+export const publicKeyField = z
+  .string()
+  .max(16 * 1024)
+  .transform((line, context) => {
+    try {
+      return parsePublicKeyLine(line)
+    } catch (error) {
+      context.addIssue({ code: 'custom', message: error instanceof SshKeyError ? error.message : 'is not an OpenSSH public key' })
+      return z.NEVER
+    }
+  })
+  .meta({ description: 'The SSH public key that the credential is bound to, as in a .pub file. Then only a proof of this key logs in.' })
 
 /** RFC 8693, section 2.1. Members that we don't use are ignored, as the RFC asks of a server. */
 export const exchangeSchema = z.object({
@@ -16,11 +31,12 @@ export const exchangeSchema = z.object({
     error: 'must be urn:ietf:params:oauth:token-type:jwt or …:id_token',
   }),
   audience: z.string({ error: 'must be the name of a target' }).min(1).max(253),
-  ttl_seconds: ttlSeconds,
+  ttl_seconds: ttlSecondsField,
   single_use: flag,
+  public_key: publicKeyField.optional(),
 })
 
-export const issueSchema = z.strictObject({ target: z.string().min(1).max(253), ttl_seconds: ttlSeconds, single_use: flag })
+export const issueSchema = z.strictObject({ target: z.string().min(1).max(253), ttl_seconds: ttlSecondsField, single_use: flag, public_key: publicKeyField.optional() })
 export type IssueBody = z.infer<typeof issueSchema>
 
 export const listSchema = z.strictObject({

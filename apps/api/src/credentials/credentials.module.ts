@@ -11,13 +11,14 @@ import { CredentialLogin } from './credential-login.js'
 import { CredentialsController } from './credentials.controller.js'
 import { CredentialsRepository } from './credentials.repository.js'
 import { CredentialsService } from './credentials.service.js'
+import { PublicKeyLogin } from './public-key-login.js'
 import { TokenController } from './token.controller.js'
 
 /** Just-in-time credentials and token exchange. */
 @Module({
   imports: [AccessModule, AuditModule, DatabaseModule, IdentityModule, KeysModule, PoliciesModule, SessionsModule, TargetsModule],
   controllers: [CredentialsController, TokenController],
-  providers: [CredentialLogin, CredentialsRepository, CredentialsService],
-  exports: [CredentialLogin, CredentialsService],
+  providers: [CredentialLogin, PublicKeyLogin, CredentialsRepository, CredentialsService],
+  exports: [CredentialLogin, PublicKeyLogin, CredentialsService],
 })
 export class CredentialsModule {}

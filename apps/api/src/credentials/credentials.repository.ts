@@ -29,6 +29,15 @@ export class CredentialsRepository {
     return this.prisma.credential.findUnique({ where: { username } })
   }
 
+  /** Those that a plain key, without a certificate, may log in to this target with. Newest first. */
+  byKey(keyFingerprint: string, target: string): Promise<CredentialRow[]> {
+    return this.prisma.credential.findMany({ where: { keyFingerprint, target, serial: null }, orderBy: { id: 'desc' }, take: 20 })
+  }
+
+  bySerial(serial: bigint): Promise<CredentialRow | null> {
+    return this.prisma.credential.findUnique({ where: { serial } })
+  }
+
   byId(id: string): Promise<CredentialRow | null> {
     return this.prisma.credential.findUnique({ where: { id } })
   }

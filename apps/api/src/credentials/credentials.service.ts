@@ -1,13 +1,15 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { Injectable, Logger, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common'
+import type { TargetDocument } from '@sallyport/policy'
+import { fingerprint, type SshPublicKey } from '@sallyport/ssh-keys'
 import { v7 as uuid } from 'uuid'
 import { EventsService } from '../audit/events.service.js'
 import type { Identity } from '../identity/identity.service.js'
 import { PoliciesService } from '../policies/policies.service.js'
 import { SessionsService } from '../sessions/sessions.service.js'
-import { TargetsService, viewOf, type Connection, type TargetView } from '../targets/targets.service.js'
+import { takesPublicKeys, TargetsService, viewOf, type Connection, type TargetView } from '../targets/targets.service.js'
 import { CredentialError } from './credentials.errors.js'
-import { CredentialsRepository, type CredentialRow } from './credentials.repository.js'
+import { CredentialsRepository, stateOf, type CredentialRow } from './credentials.repository.js'
 import { makeVerifier, scramIterations, verifySecret } from './scram/verifier.js'
 
 export const credentialTtl = { defaultSeconds: 900, maxSeconds: 6 * 3600 } as const
@@ -23,6 +25,9 @@ export interface IssueRequest {
   readonly target: string
   readonly ttlSeconds: number
   readonly singleUse: boolean
+  /** Only a proof of this key logs in, or, with a serial, only a certificate of that serial for it. */
+  readonly publicKey?: SshPublicKey | undefined
+  readonly serial?: bigint
   /** A token that may be exchanged once: its issuer, id and expiry. */
   readonly onceOf?: { readonly issuer: string; readonly tokenId: string; readonly expiresAt: Date }
 }
@@ -33,6 +38,9 @@ export interface IssuedCredential {
   readonly secret: string
   readonly username: string
   readonly expiresInSeconds: number
+  readonly createdAt: Date
+  readonly expiresAt: Date
+  readonly publicKey: SshPublicKey | undefined
   readonly target: TargetView
   readonly connection: Connection
 }
@@ -70,6 +78,8 @@ export class CredentialsService implements OnApplicationBootstrap, OnApplication
     if (!(await this.policies.resolve(identity, viewOf(target)))) {
       throw new CredentialError('POLICY_DENIED', `no policy gives ${identity.kind} ${identity.name} a session on ${target.name}`, 'An administrator adds a policy that names both.')
     }
+    const { publicKey, serial } = request
+    if (publicKey) await this.#checkKey(publicKey, target, identity)
     const id = uuid()
     const secret = `spc_${randomBytes(32).toString('base64url')}`
     const username = `jit-${randomBytes(16).toString('hex')}`
@@ -95,6 +105,7 @@ export class CredentialsService implements OnApplicationBootstrap, OnApplication
         storedKey: new Uint8Array(verifier.storedKey),
         serverKey: new Uint8Array(verifier.serverKey),
         singleUse: request.singleUse,
+        ...(publicKey ? { publicKey: new Uint8Array(publicKey.blob), keyFingerprint: fingerprint(publicKey.blob), serial: serial ?? null } : {}),
         createdAt,
         expiresAt,
       })
@@ -107,11 +118,30 @@ export class CredentialsService implements OnApplicationBootstrap, OnApplication
           target: target.name,
           expires_at: expiresAt.toISOString(),
           single_use: request.singleUse,
+          ...(publicKey ? { key_fingerprint: fingerprint(publicKey.blob) } : {}),
+          ...(serial === undefined ? {} : { serial: serial.toString() }),
         },
       ])
     })
-    const connection = await this.targets.connection(target, username)
-    return { id, secret, username, expiresInSeconds: request.ttlSeconds, target: viewOf(target), connection }
+    // Who proves a key is found by the key, and names the target.
+    const user = publicKey ? target.name : username
+    const connection = await this.targets.connection(target, user)
+    return { id, secret, username: user, expiresInSeconds: request.ttlSeconds, createdAt, expiresAt, publicKey, target: viewOf(target), connection }
+  }
+
+  /**
+   * A key must not stand for two identities on one target: whoever registered somebody else's key would make that person
+   * work under the wrong name. The log-in checks it once more.
+   */
+  async #checkKey(publicKey: SshPublicKey, target: TargetDocument, identity: Identity): Promise<void> {
+    if (!takesPublicKeys(target)) {
+      throw new CredentialError('PUBLIC_KEY_REFUSED', `the target ${target.name} speaks ${target.spec.protocol}, whose clients prove no SSH key`, 'Leave public_key out.')
+    }
+    const now = new Date()
+    const rows = await this.repository.byKey(fingerprint(publicKey.blob), target.name)
+    if (rows.some((row) => stateOf(row, now) === 'live' && (row.identityKind !== identity.kind || row.identity !== identity.name))) {
+      throw new CredentialError('PUBLIC_KEY_REFUSED', 'this public key is registered for another identity', 'Make a key of your own: ssh-keygen -t ed25519.')
+    }
   }
 
   /** Revokes and kills the sessions opened with it. Idempotent: what is revoked already is killed again, no second event. */

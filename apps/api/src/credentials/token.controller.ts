@@ -1,5 +1,5 @@
 import { Body, Controller, Logger, Post, Req, Res } from '@nestjs/common'
-import { ApiOperation, ApiTags } from '@nestjs/swagger'
+import { ApiConsumes, ApiOperation, ApiTags } from '@nestjs/swagger'
 import type { Request, Response } from 'express'
 import { Permission } from '../access/permission.js'
 import { AuthFailures } from '../identity/auth-failures.js'
@@ -8,6 +8,7 @@ import { IdentityService } from '../identity/identity.service.js'
 import { exchangeSchema, issuedTokenType } from './credentials.dto.js'
 import { CredentialError } from './credentials.errors.js'
 import { CredentialsService } from './credentials.service.js'
+import { ApiBodyOf } from '../openapi/schema.js'
 import { RateLimit } from '../limits/rate-limit.js'
 import { issuedView } from './views.js'
 
@@ -32,7 +33,12 @@ export class TokenController {
 
   @Post()
   @Permission('public')
-  @ApiOperation({ summary: 'Exchange an OIDC token for a JIT credential (RFC 8693)' })
+  @ApiConsumes('application/x-www-form-urlencoded', 'application/json')
+  @ApiBodyOf(exchangeSchema)
+  @ApiOperation({
+    summary: 'Exchange an OIDC token for a JIT credential (RFC 8693)',
+    description: 'With `public_key` the credential is bound to that SSH key: only a proof of the key logs in, and the returned access_token does nothing but revoke.',
+  })
   async exchange(@Body() body: unknown, @Req() request: Request, @Res({ passthrough: true }) response: Response): Promise<unknown> {
     response.setHeader('cache-control', 'no-store')
     const address = request.socket.remoteAddress ?? 'unknown'
@@ -46,14 +52,14 @@ export class TokenController {
     }
     const parsed = exchangeSchema.safeParse(body ?? {})
     if (!parsed.success) return refuse(400, 'invalid_request', parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`).join('; '))
-    const { subject_token: token, audience: target, ttl_seconds: ttlSeconds, single_use: singleUse } = parsed.data
+    const { subject_token: token, audience: target, ttl_seconds: ttlSeconds, single_use: singleUse, public_key: publicKey } = parsed.data
     try {
       const proven = await this.identities.ofToken(token)
       if (singleUse && proven.tokenId === undefined) {
         return refuse(400, 'invalid_grant', 'single_use needs a token with an id (claim jti), which this one lacks')
       }
       const onceOf = singleUse && proven.tokenId !== undefined ? { issuer: proven.issuer, tokenId: proven.tokenId, expiresAt: proven.expiresAt } : undefined
-      const issued = await this.credentials.issue({ identity: proven.identity, target, ttlSeconds, singleUse, ...(onceOf ? { onceOf } : {}) })
+      const issued = await this.credentials.issue({ identity: proven.identity, target, ttlSeconds, singleUse, publicKey, ...(onceOf ? { onceOf } : {}) })
       response.status(200)
       return { ...issuedView(issued), issued_token_type: issuedTokenType, token_type: 'N_A' }
     } catch (error) {
@@ -69,5 +75,6 @@ export class TokenController {
 
 function errorCodeOf(error: IdentityError | CredentialError): OAuthError['error'] {
   if (error.code === 'TARGET_UNKNOWN') return 'invalid_target'
+  if (error.code === 'PUBLIC_KEY_REFUSED') return 'invalid_request'
   return error.code === 'POLICY_DENIED' ? 'access_denied' : 'invalid_grant'
 }

@@ -1,3 +1,4 @@
+import { fingerprint } from '@sallyport/ssh-keys'
 import { stateOf, type CredentialRow } from './credentials.repository.js'
 import type { IssuedCredential } from './credentials.service.js'
 
@@ -9,6 +10,7 @@ export function issuedView(issued: IssuedCredential) {
     credential_id: issued.id,
     target: { name: issued.target.name, protocol: issued.target.protocol },
     username: issued.username,
+    ...(issued.publicKey === undefined ? {} : { key_fingerprint: fingerprint(issued.publicKey.blob) }),
     connection: issued.connection,
   }
 }
@@ -21,6 +23,8 @@ export function credentialView(row: CredentialRow, now: Date) {
     created_at: row.createdAt,
     expires_at: row.expiresAt,
     single_use: row.singleUse,
+    ...(row.keyFingerprint === null ? {} : { key_fingerprint: row.keyFingerprint }),
+    ...(row.serial === null ? {} : { serial: row.serial.toString() }),
     used_at: row.usedAt,
     revoked_at: row.revokedAt,
     state: stateOf(row, now),

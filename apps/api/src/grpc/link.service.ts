@@ -1,7 +1,9 @@
 import { Injectable, Logger } from '@nestjs/common'
+import type { GatewayHelloReceived } from '@sallyport/proto'
 import { EventsService } from '../audit/events.service.js'
 import { LinkRegistry } from '../nodes/link-registry.js'
-import type { NodeRow } from '../nodes/nodes.repository.js'
+import { acceptedHostKeys } from '../nodes/host-keys.js'
+import { NodesRepository, type NodeRow } from '../nodes/nodes.repository.js'
 import { PresenceService } from '../nodes/presence.service.js'
 import { LeasesService } from '../sessions/leases.service.js'
 import { AgentMessagesService } from './agent-messages.service.js'
@@ -21,6 +23,7 @@ export class LinkService {
     private readonly messages: AgentMessagesService,
     private readonly leases: LeasesService,
     private readonly events: EventsService,
+    private readonly nodes: NodesRepository,
   ) {}
 
   /** Never rejects: it ends with the stream. */
@@ -45,7 +48,7 @@ export class LinkService {
         if (isUp) await stream.serve(message)
         else if (message.hello) {
           clearTimeout(hello)
-          await this.#admit(stream, gateway, message.hello.version, message.hello.instanceId)
+          await this.#admit(stream, gateway, message.hello)
           isUp = true
           stream.welcome(message.hello)
         } else break
@@ -60,13 +63,14 @@ export class LinkService {
     }
   }
 
-  async #admit(stream: GatewayStream, gateway: NodeRow, version: string, instanceId: string): Promise<void> {
+  async #admit(stream: GatewayStream, gateway: NodeRow, { version, instanceId, hostKeys }: GatewayHelloReceived): Promise<void> {
     const before = this.registry.add(stream)
     if (before) {
       before.close('a newer link of the same gateway took its place')
       // After a crash the old stream may not have noticed yet; but it may also be a copied key.
       await this.events.append({ kind: 'alert', code: 'GATEWAY_LINK_REPLACED', message: `the gateway ${gateway.name} opened a second link; the first was closed`, node: gateway.id })
     }
+    await this.nodes.setHostKeys(gateway.id, acceptedHostKeys(hostKeys))
     await this.presence.gatewayUp(gateway.id, `instance ${instanceId.slice(0, 128)}, version ${version.slice(0, 64)}`)
   }
 

@@ -1,24 +1,30 @@
 import type { ServerDuplexStream } from '@grpc/grpc-js'
 import { Injectable, Logger } from '@nestjs/common'
 import type { OpenSessionReply, OpenSessionRequestReceived, SessionStartReceived } from '@sallyport/proto'
+import { splitUserName, SshKeyError, type SshUserName } from '@sallyport/ssh-keys'
 import { CredentialError } from '../credentials/credentials.errors.js'
-import { CredentialLogin } from '../credentials/credential-login.js'
+import { CredentialLogin, renewHint } from '../credentials/credential-login.js'
 import { isCredentialUsername } from '../credentials/credentials.service.js'
+import { PublicKeyLogin } from '../credentials/public-key-login.js'
 import { ScramError } from '../credentials/scram/messages.js'
 import { scramMechanisms } from '../credentials/scram/scram-server.js'
 import { EventsService } from '../audit/events.service.js'
 import { AuthFailures } from '../identity/auth-failures.js'
 import { IdentityError } from '../identity/identity.errors.js'
 import { IdentityService } from '../identity/identity.service.js'
+import { protocolOf } from '../protocols.js'
 import { SessionOpener, type OpenedSession, type OpenRequest } from '../sessions/session-opener.js'
 import { SessionRefusal } from '../sessions/session-refusal.js'
 import { Inbox } from './inbox.js'
 
 export const openSessionLimits = { deadlineMilliseconds: 30_000, atOnce: 512, atOncePerGateway: 256 } as const
-const maxUserLength = 253
+/** A target's name, and a login before it. */
+const maxUserLength = 320
 const maxPasswordBytes = 16 * 1024
 
 export type OpenSessionCall = ServerDuplexStream<OpenSessionRequestReceived, OpenSessionReply>
+
+type Method = 'public_key' | 'credential' | 'oidc_token'
 
 interface Proof {
   readonly request: Pick<OpenRequest, 'identity' | 'method' | 'target' | 'credential'>
@@ -35,6 +41,7 @@ export class OpenSessionService {
   constructor(
     private readonly identities: IdentityService,
     private readonly logins: CredentialLogin,
+    private readonly keyLogins: PublicKeyLogin,
     private readonly opener: SessionOpener,
     private readonly failures: AuthFailures,
     private readonly events: EventsService,
@@ -76,20 +83,24 @@ export class OpenSessionService {
       call.write(refused(violation))
       return
     }
-    const isCredential = isCredentialUsername(start.user)
+    const named = nameOf(start)
+    if (!named) {
+      call.write(refused(violation))
+      return
+    }
+    const method = start.proofFollows ? 'public_key' : isCredentialUsername(start.user) ? 'credential' : 'oidc_token'
     let proof: Proof | undefined
     try {
-      proof = isCredential ? await this.#bySasl(call, inbox, start) : await this.#byToken(call, inbox, start)
+      proof = await this.#proofBy(method, call, inbox, start, named)
     } catch (error) {
       const refusal = authenticationRefusal(error)
       if (!refusal) throw error
-      const method = isCredential ? 'credential' : 'oidc_token'
-      const about = isCredential ? { user: start.user } : { target: start.user }
+      const about = method === 'credential' ? { user: start.user } : { target: named.target }
       await this.failures.record({ method, ...about, client_address: start.clientAddress.slice(0, 200), code: refusal.code, reason: refusal.recorded })
       call.write(refused(refusal.shown))
       return
     }
-    if (proof) await this.#open(call, start, gatewayId, proof)
+    if (proof) await this.#open(call, { ...start, parameters: parametersOf(start, named) }, gatewayId, proof)
   }
 
   async #open(call: OpenSessionCall, start: SessionStartReceived, gatewayId: string, proof: Proof): Promise<void> {
@@ -114,18 +125,38 @@ export class OpenSessionService {
     call.write({ granted: { sessionId: opened.sessionId, agentId: opened.agentId, grant: opened.grant, saslFinal: proof.saslFinal } })
   }
 
+  #proofBy(method: Method, call: OpenSessionCall, inbox: Inbox<OpenSessionRequestReceived>, start: SessionStartReceived, named: SshUserName): Promise<Proof | undefined> {
+    switch (method) {
+      case 'public_key':
+        return this.#byPublicKey(inbox, start, named)
+      case 'credential':
+        return this.#bySasl(call, inbox, start)
+      case 'oidc_token':
+        return this.#byToken(call, inbox, named.target)
+    }
+  }
+
+  /** The client has signed already: nothing is asked, and nothing but the proof is taken. */
+  async #byPublicKey(inbox: Inbox<OpenSessionRequestReceived>, start: SessionStartReceived, named: SshUserName): Promise<Proof | undefined> {
+    const answer = await inbox.next()
+    if (!answer) return undefined
+    if (!answer.publicKey) throw violation
+    const { identity, method, target, id, take } = await this.keyLogins.prove(answer.publicKey, { ...named, clientAddress: start.clientAddress })
+    return { request: { identity, method, target, credential: { id, take } }, saslFinal: Buffer.alloc(0) }
+  }
+
   /**
    * A token as the password may be used again until it expires: a job runs psql many times. Its `jti` is consumed only by
    * an exchange for a single-use credential.
    */
-  async #byToken(call: OpenSessionCall, inbox: Inbox<OpenSessionRequestReceived>, start: SessionStartReceived): Promise<Proof | undefined> {
+  async #byToken(call: OpenSessionCall, inbox: Inbox<OpenSessionRequestReceived>, target: string): Promise<Proof | undefined> {
     call.write({ askPassword: {} })
     const answer = await inbox.next()
     if (!answer) return undefined
     const password = answer.password
     if (!password || password.length > maxPasswordBytes) throw violation
     const { identity } = await this.identities.ofToken(password.toString('utf8').trim())
-    return { request: { identity, method: 'oidc_token', target: start.user }, saslFinal: Buffer.alloc(0) }
+    return { request: { identity, method: 'oidc_token', target }, saslFinal: Buffer.alloc(0) }
   }
 
   async #bySasl(call: OpenSessionCall, inbox: Inbox<OpenSessionRequestReceived>, start: SessionStartReceived): Promise<Proof | undefined> {
@@ -144,6 +175,19 @@ export class OpenSessionService {
   }
 }
 
+/** The target, and the login on it, where the protocol has such a thing. Undefined when start says two things at once. */
+function nameOf(start: SessionStartReceived): SshUserName | undefined {
+  if (!protocolOf(start.protocol)?.resolveSession) return { target: start.user, login: undefined }
+  const inParameters = start.parameters['login']
+  const { target, login = inParameters } = splitUserName(start.user)
+  return inParameters !== undefined && inParameters !== login ? undefined : { target, login }
+}
+
+/** The login first: a list that is cut at its bound must not lose it. */
+function parametersOf(start: SessionStartReceived, { login }: SshUserName): Record<string, string> {
+  return login === undefined ? start.parameters : { login, ...start.parameters }
+}
+
 const violation = new SessionRefusal('PROTOCOL_VIOLATION', 'the authentication exchange was not followed', 'Use a client that speaks the protocol.')
 
 /** What the client sees, and what is recorded. SCRAM failures look all alike to the client. */
@@ -152,6 +196,10 @@ function authenticationRefusal(error: unknown): { code: string; shown: SessionRe
   if (error instanceof ScramError) {
     const shown = new SessionRefusal('AUTHENTICATION_FAILED', 'authentication failed: the credential is unknown, or its secret is wrong', 'Exchange a token for a new credential; `sallyport exec` does it by itself.')
     return { code: 'SCRAM_FAILED', shown, recorded: error.message }
+  }
+  if (error instanceof SshKeyError) {
+    const shown = new SessionRefusal('AUTHENTICATION_FAILED', `public key authentication failed: ${error.message}`, renewHint)
+    return { code: error.code, shown, recorded: error.message }
   }
   if (error instanceof IdentityError || error instanceof CredentialError) {
     return { code: error.code, shown: new SessionRefusal('AUTHENTICATION_FAILED', error.message, error.hint), recorded: error.message }

@@ -1,5 +1,6 @@
 import { createPublicKey, generateKeyPairSync, hkdfSync, createPrivateKey, createHash, randomBytes, type KeyObject } from 'node:crypto'
 import { Inject, Injectable, type OnModuleInit } from '@nestjs/common'
+import { publicKeyOf, type SshPublicKey } from '@sallyport/ssh-keys'
 import { calculateJwkThumbprint, CompactEncrypt, CompactSign, exportJWK, importSPKI } from 'jose'
 import { ENVIRONMENT, type Environment } from '../config/environment.js'
 import { CertificateAuthority, makeAuthorityCertificate } from './certificate-authority.js'
@@ -13,9 +14,16 @@ interface SigningKey {
   readonly jwk: { readonly [name: string]: unknown }
 }
 
+/** The CA that signs users' SSH certificates for gateways. Targets never trust it. */
+export interface SshAuthority {
+  readonly privateKey: KeyObject
+  readonly publicKey: SshPublicKey
+}
+
 interface Loaded {
   readonly signing: SigningKey
   readonly authority: CertificateAuthority
+  readonly ssh: SshAuthority
   readonly maskRoot: Buffer
   readonly mockRoot: Buffer
   readonly bundle: { readonly json: string; readonly fingerprint: string }
@@ -69,6 +77,10 @@ export class KeysService implements OnModuleInit {
     return (await this.#keys()).authority
   }
 
+  async sshAuthority(): Promise<SshAuthority> {
+    return (await this.#keys()).ssh
+  }
+
   #keys(): Promise<Loaded> {
     this.#loaded ??= this.#load().catch((error: unknown) => {
       this.#loaded = undefined
@@ -80,11 +92,12 @@ export class KeysService implements OnModuleInit {
   async #load(): Promise<Loaded> {
     const signing = await this.#signingKey()
     const authority = await this.#authorityKey()
+    const ssh = await this.#sshKey()
     const maskRoot = (await this.#stored('mask/1', 'mask', () => ({ secret: randomBytes(32), publicPart: null }))).secret
     const mockRoot = (await this.#stored('decoy/1', 'decoy', () => ({ secret: randomBytes(32), publicPart: null }))).secret
     const json = JSON.stringify({ ca: authority.certificatePem, keys: [signing.jwk] })
     const fingerprint = createHash('sha256').update(json).digest('hex')
-    return { signing, authority, maskRoot, mockRoot, bundle: { json, fingerprint } }
+    return { signing, authority, ssh, maskRoot, mockRoot, bundle: { json, fingerprint } }
   }
 
   async #signingKey(): Promise<SigningKey> {
@@ -105,6 +118,12 @@ export class KeysService implements OnModuleInit {
       return { secret: made.privateKeyDer, publicPart: made.certificatePem }
     })
     return CertificateAuthority.load(secret, publicPart ?? '')
+  }
+
+  async #sshKey(): Promise<SshAuthority> {
+    const { secret } = await this.#stored('ssh-ca/1', 'ssh-ca', () => ({ secret: generateKeyPairSync('ed25519').privateKey.export({ format: 'der', type: 'pkcs8' }), publicPart: null }))
+    const privateKey = createPrivateKey({ key: secret, format: 'der', type: 'pkcs8' })
+    return { privateKey, publicKey: publicKeyOf(privateKey) }
   }
 
   async #stored(

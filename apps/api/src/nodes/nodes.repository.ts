@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common'
 import { PrismaService } from '../database/prisma.service.js'
 import { Prisma, type EnrolmentToken, type Node } from '../generated/prisma/client.js'
+import { hostKeysOf, type StoredHostKey } from './host-keys.js'
 
 export type NodeRow = Node
 export type EnrolmentTokenRow = EnrolmentToken
@@ -62,6 +63,16 @@ export class NodesRepository {
   async revoke(tx: Transaction, id: string, now: Date): Promise<boolean> {
     const revoked = await tx.node.updateMany({ where: { id, revokedAt: null }, data: { revokedAt: now } })
     return revoked.count === 1
+  }
+
+  async setHostKeys(id: string, keys: readonly StoredHostKey[]): Promise<void> {
+    await this.prisma.node.updateMany({ where: { id, kind: 'gateway' }, data: { hostKeys: keys.map((key) => ({ ...key })) } })
+  }
+
+  /** Of the gateways that aren't revoked, whether they are here now or not. */
+  async publishedHostKeys(): Promise<StoredHostKey[]> {
+    const rows = await this.prisma.node.findMany({ where: { kind: 'gateway', revokedAt: null }, orderBy: { name: 'asc' }, select: { hostKeys: true } })
+    return rows.flatMap(hostKeysOf)
   }
 
   async touch(ids: readonly string[], now: Date): Promise<void> {

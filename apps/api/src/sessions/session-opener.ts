@@ -20,7 +20,7 @@ const maxParameterLength = 1024
 export interface OpenRequest {
   readonly identity: Identity
   /** How the identity was proven. */
-  readonly method: 'oidc_token' | 'credential'
+  readonly method: 'oidc_token' | 'credential' | 'public_key' | 'certificate'
   readonly target: string
   readonly protocol: string
   /** The user name that the client gave. */

@@ -5,5 +5,5 @@ import { TargetsConfig } from './targets.config.js'
 import { TargetsController } from './targets.controller.js'
 import { TargetsService } from './targets.service.js'
 
-@Module({ imports: [DocumentsModule, KeysModule], controllers: [TargetsController], providers: [TargetsConfig, TargetsService], exports: [TargetsService] })
+@Module({ imports: [DocumentsModule, KeysModule], controllers: [TargetsController], providers: [TargetsConfig, TargetsService], exports: [TargetsConfig, TargetsService] })
 export class TargetsModule {}

@@ -61,6 +61,11 @@ export function narrowedTo(target: TargetDocument, parameters: Readonly<Record<s
   return { ...target, spec: { ...target.spec, connection: descriptor.resolveSession(target.spec.connection, parameters) } }
 }
 
+/** Whether clients of the target's protocol can prove a public key. */
+export function takesPublicKeys(target: TargetDocument): boolean {
+  return protocolOf(target.spec.protocol)?.resolveSession !== undefined
+}
+
 export function viewOf(target: TargetDocument): TargetView {
   return { name: target.name, protocol: target.spec.protocol, labels: target.labels }
 }
