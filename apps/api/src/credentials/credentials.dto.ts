@@ -21,7 +21,7 @@ export const publicKeyField = z
       return z.NEVER
     }
   })
-  .meta({ description: 'The SSH public key that the credential is bound to, as in a .pub file. Then only a proof of this key logs in.' })
+  .meta({ description: 'The SSH public key that the credential is bound to, as in a .pub file; without effect for targets of protocols without keys. Only a proof of this key logs in then: the answer has key_fingerprint.' })
 
 /** RFC 8693, section 2.1. Members that we don't use are ignored, as the RFC asks of a server. */
 export const exchangeSchema = z.object({

@@ -25,7 +25,10 @@ export interface IssueRequest {
   readonly target: string
   readonly ttlSeconds: number
   readonly singleUse: boolean
-  /** Only a proof of this key logs in, or, with a serial, only a certificate of that serial for it. */
+  /**
+   * Only a proof of this key logs in, or, with a serial, only a certificate of that serial for it. Without effect for a
+   * protocol whose clients prove no key: whoever asks needs not know the protocol beforehand, and sees it in the answer.
+   */
   readonly publicKey?: SshPublicKey | undefined
   readonly serial?: bigint
   /** A token that may be exchanged once: its issuer, id and expiry. */
@@ -78,8 +81,12 @@ export class CredentialsService implements OnApplicationBootstrap, OnApplication
     if (!(await this.policies.resolve(identity, viewOf(target)))) {
       throw new CredentialError('POLICY_DENIED', `no policy gives ${identity.kind} ${identity.name} a session on ${target.name}`, 'An administrator adds a policy that names both.')
     }
-    const { publicKey, serial } = request
+    const { serial } = request
+    const publicKey = takesPublicKeys(target) ? request.publicKey : undefined
     if (publicKey) await this.#checkKey(publicKey, target, identity)
+    else if (serial !== undefined) {
+      throw new CredentialError('PUBLIC_KEY_REFUSED', `the target ${target.name} speaks ${target.spec.protocol}, whose clients prove no SSH key`, 'Exchange a token for a credential instead.')
+    }
     const id = uuid()
     const secret = `spc_${randomBytes(32).toString('base64url')}`
     const username = `jit-${randomBytes(16).toString('hex')}`
@@ -134,9 +141,6 @@ export class CredentialsService implements OnApplicationBootstrap, OnApplication
    * work under the wrong name. The log-in checks it once more.
    */
   async #checkKey(publicKey: SshPublicKey, target: TargetDocument, identity: Identity): Promise<void> {
-    if (!takesPublicKeys(target)) {
-      throw new CredentialError('PUBLIC_KEY_REFUSED', `the target ${target.name} speaks ${target.spec.protocol}, whose clients prove no SSH key`, 'Leave public_key out.')
-    }
     const now = new Date()
     const rows = await this.repository.byKey(fingerprint(publicKey.blob), target.name)
     if (rows.some((row) => stateOf(row, now) === 'live' && (row.identityKind !== identity.kind || row.identity !== identity.name))) {

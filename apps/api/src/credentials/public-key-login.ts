@@ -4,6 +4,7 @@ import type { PublicKeyProofReceived } from '@sallyport/proto'
 import { fingerprint, isCertificateType, parseCertificate, parseSignedData, splitUserName, verifyCertificate, verifySignature, type SshPublicKey, type SshUserName } from '@sallyport/ssh-keys'
 import { KeysService } from '../keys/keys.service.js'
 import { identityOf } from '../sessions/session-identity.js'
+import { TargetsService } from '../targets/targets.service.js'
 import { refusedStates, renewHint, type ProvenCredential } from './credential-login.js'
 import { CredentialError } from './credentials.errors.js'
 import { CredentialsRepository, stateOf, type CredentialRow } from './credentials.repository.js'
@@ -15,6 +16,8 @@ export interface ClaimedLogin extends SshUserName {
 
 export interface ProvenKey extends Omit<ProvenCredential, 'serverFinal'> {
   readonly method: 'public_key' | 'certificate'
+  /** What the client asked for; undefined: the target's default. */
+  readonly login: string | undefined
 }
 
 /** Log-in by proof of a private key: of one that a JIT credential is bound to, or of one with a certificate of ours. */
@@ -23,6 +26,7 @@ export class PublicKeyLogin {
   constructor(
     private readonly repository: CredentialsRepository,
     private readonly keys: KeysService,
+    private readonly targets: TargetsService,
   ) {}
 
   /**
@@ -34,13 +38,14 @@ export class PublicKeyLogin {
     // The decision is for this key and no other: the one whose private half signed (CVE-2024-45337).
     const key = verifySignature(proof)
     const isCertificate = isCertificateType(proof.algorithm)
-    const row = isCertificate ? await this.#ofCertificate(proof.key, claimed) : await this.#ofKey(key, claimed.target)
+    const row = isCertificate ? await this.#ofCertificate(proof.key, claimed) : await this.#ofKey(key, claimed)
     const state = stateOf(row, new Date())
     if (state !== 'live') throw refused(refusedStates[state])
     const digest = createHash('sha256').update('sallyport-key-proof-v1\0').update(proof.signedData).digest('hex')
     return {
       id: row.id,
       target: row.target,
+      login: row.target === claimed.target ? claimed.login : claimed.target,
       identity: identityOf(row),
       method: isCertificate ? 'certificate' : 'public_key',
       // A gateway that kept a proof could open a second session with it: each opens one, and is forgotten with its credential.
@@ -48,9 +53,10 @@ export class PublicKeyLogin {
     }
   }
 
-  async #ofKey(key: SshPublicKey, target: string): Promise<CredentialRow> {
+  async #ofKey(key: SshPublicKey, { target, login }: ClaimedLogin): Promise<CredentialRow> {
     const now = new Date()
     const rows = await this.repository.byKey(fingerprint(key.blob), target)
+    if (rows.length === 0 && login === undefined) rows.push(...(await this.#ofOneTarget(key, target, now)))
     const live = rows.filter((row) => stateOf(row, now) === 'live')
     const row = live[0] ?? rows[0]
     if (!row) throw refused(`no credential for the target ${shown(target)} is bound to the key ${fingerprint(key.blob)}`)
@@ -58,6 +64,16 @@ export class PublicKeyLogin {
       throw refused('this key is registered for more than one identity')
     }
     return row
+  }
+
+  /**
+   * For `git@web-01` and the like, where a tool's own ssh_config leads to the gateway and the user name is a login: a name
+   * that is no target's, and a key that is good for one target only, say together what is meant.
+   */
+  async #ofOneTarget(key: SshPublicKey, name: string, now: Date): Promise<readonly CredentialRow[]> {
+    if (await this.targets.find(name)) return []
+    const live = (await this.repository.byKey(fingerprint(key.blob))).filter((row) => stateOf(row, now) === 'live')
+    return live.every((row) => row.target === live[0]?.target) ? live : []
   }
 
   async #ofCertificate(blob: Uint8Array, claimed: ClaimedLogin): Promise<CredentialRow> {

@@ -37,7 +37,7 @@ export class TokenController {
   @ApiBodyOf(exchangeSchema)
   @ApiOperation({
     summary: 'Exchange an OIDC token for a JIT credential (RFC 8693)',
-    description: 'With `public_key` the credential is bound to that SSH key: only a proof of the key logs in, and the returned access_token does nothing but revoke.',
+    description: 'With `public_key` a credential for an SSH target is bound to that key (the answer has `key_fingerprint`): only a proof of the key logs in, and the access_token does nothing but revoke.',
   })
   async exchange(@Body() body: unknown, @Req() request: Request, @Res({ passthrough: true }) response: Response): Promise<unknown> {
     response.setHeader('cache-control', 'no-store')

@@ -29,6 +29,8 @@ type Method = 'public_key' | 'credential' | 'oidc_token'
 interface Proof {
   readonly request: Pick<OpenRequest, 'identity' | 'method' | 'target' | 'credential'>
   readonly saslFinal: Buffer
+  /** As proven; undefined when the method proves none. */
+  readonly login?: string | undefined
 }
 
 /** One conversation per client connection: authentication, then the grant. The gateway relays; everything is checked here. */
@@ -100,7 +102,7 @@ export class OpenSessionService {
       call.write(refused(refusal.shown))
       return
     }
-    if (proof) await this.#open(call, { ...start, parameters: parametersOf(start, named) }, gatewayId, proof)
+    if (proof) await this.#open(call, { ...start, parameters: parametersOf(start, proof.login ?? named.login) }, gatewayId, proof)
   }
 
   async #open(call: OpenSessionCall, start: SessionStartReceived, gatewayId: string, proof: Proof): Promise<void> {
@@ -141,8 +143,8 @@ export class OpenSessionService {
     const answer = await inbox.next()
     if (!answer) return undefined
     if (!answer.publicKey) throw violation
-    const { identity, method, target, id, take } = await this.keyLogins.prove(answer.publicKey, { ...named, clientAddress: start.clientAddress })
-    return { request: { identity, method, target, credential: { id, take } }, saslFinal: Buffer.alloc(0) }
+    const { identity, method, target, login, id, take } = await this.keyLogins.prove(answer.publicKey, { ...named, clientAddress: start.clientAddress })
+    return { request: { identity, method, target, credential: { id, take } }, saslFinal: Buffer.alloc(0), login }
   }
 
   /**
@@ -184,7 +186,7 @@ function nameOf(start: SessionStartReceived): SshUserName | undefined {
 }
 
 /** The login first: a list that is cut at its bound must not lose it. */
-function parametersOf(start: SessionStartReceived, { login }: SshUserName): Record<string, string> {
+function parametersOf(start: SessionStartReceived, login: string | undefined): Record<string, string> {
   return login === undefined ? start.parameters : { login, ...start.parameters }
 }
 

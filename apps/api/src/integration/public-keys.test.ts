@@ -186,6 +186,17 @@ describe('a credential bound to a public key', () => {
     expect((await open(proof(pair.privateKey, 'admin%web-01'), { user: 'admin%web-01' })).refused).toMatchObject({ code: 'PARAMETERS_REFUSED', message: expect.stringMatching(/no login admin/) })
   })
 
+  it('takes a user name that is no target for a login on the key’s one target, as `git@web-01` has it', async () => {
+    expect(await loginsOf(await open(proof(pair.privateKey, 'root'), { user: 'root' }))).toEqual(['root'])
+    expect((await open(proof(pair.privateKey, 'root'), { user: 'root', parameters: { login: 'deploy' } })).refused).toMatchObject({ code: 'AUTHENTICATION_FAILED' })
+    expect((await open(proof(pair.privateKey, 'admin'), { user: 'admin' })).refused).toMatchObject({ code: 'PARAMETERS_REFUSED' })
+    // A target of that name is meant, not a login.
+    expect((await open(proof(pair.privateKey, 'orders-db'), { user: 'orders-db' })).refused).toMatchObject({ message: expect.stringMatching(/no credential for the target orders-db/) })
+    const two = generateKeyPair()
+    for (const audience of ['web-01', 'web-02']) await exchange({ public_key: two.publicKeyLine, audience })
+    expect((await open(proof(two.privateKey, 'deploy'), { user: 'deploy' })).refused).toMatchObject({ message: expect.stringMatching(/no credential for the target deploy/) })
+  })
+
   it('a proof is taken once: a gateway that kept it opens nothing with it', async () => {
     const once = proof(pair.privateKey, 'web-01')
     const both = await Promise.all([open(once, { user: 'web-01' }), open(once, { user: 'web-01' })])
@@ -251,8 +262,10 @@ describe('a credential bound to a public key', () => {
     expect((await open(proof(single.privateKey, 'web-01'), { user: 'web-01' })).refused).toMatchObject({ message: expect.stringMatching(/single use/) })
   })
 
-  it('is not issued for a protocol without keys, nor for what is no key', async () => {
-    expect((await exchange({ public_key: pair.publicKeyLine, audience: 'orders-db' })).body).toMatchObject({ error: 'invalid_request', error_description: expect.stringMatching(/prove no SSH key/) })
+  it('is an ordinary one for a protocol without keys, and the answer shows it; what is no key is refused', async () => {
+    const ordinary = (await exchange({ public_key: pair.publicKeyLine, audience: 'orders-db' })).body
+    expect(ordinary).toMatchObject({ target: { protocol: 'postgres' }, username: expect.stringMatching(/^jit-/) })
+    expect(ordinary.key_fingerprint).toBeUndefined()
     expect((await exchange({ public_key: 'ssh-rsa AAAA' })).body).toMatchObject({ error: 'invalid_request', error_description: expect.stringMatching(/^public_key: /) })
   })
 })
@@ -303,6 +316,7 @@ describe('an SSH certificate', () => {
     expect((await certify(body, await issuer.mint({ repository_id: '5' }))).status).toBe(401)
     expect((await certify({ ...body, target: 'nowhere' }, admin)).status).toBe(404)
     expect((await certify({ ...body, public_key: 'x' }, admin)).status).toBe(400)
+    expect((await certify({ ...body, target: 'orders-db' }, admin)).body).toMatchObject({ code: 'PUBLIC_KEY_REFUSED' })
   })
 })
 
