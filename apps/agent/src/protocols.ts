@@ -2,6 +2,8 @@ import type { ProtocolEngine } from '@sallyport/kit'
 import type { ActionTree } from '@sallyport/policy'
 import { postgresDescriptor } from '@sallyport/protocol-postgres/analyse'
 import { createPostgresEngine } from '@sallyport/protocol-postgres/engine'
+import { sshDescriptor } from '@sallyport/protocol-ssh/analyse'
+import { createSshEngine } from '@sallyport/protocol-ssh/engine'
 
 export interface RegisteredEngine {
   readonly engine: ProtocolEngine
@@ -10,6 +12,9 @@ export interface RegisteredEngine {
 
 /** The protocols that this agent speaks: the one place in the agent that names them. */
 export async function loadEngines(): Promise<ReadonlyMap<string, RegisteredEngine>> {
-  const engines = [{ engine: await createPostgresEngine(), actions: postgresDescriptor.actions }]
+  const engines = [
+    { engine: await createPostgresEngine(), actions: postgresDescriptor.actions },
+    { engine: await createSshEngine(), actions: sshDescriptor.actions },
+  ]
   return new Map(engines.map((entry) => [entry.engine.protocol, entry]))
 }

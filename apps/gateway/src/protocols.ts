@@ -1,5 +1,6 @@
 import type { ProtocolFront } from '@sallyport/kit'
 import { postgresFront } from '@sallyport/protocol-postgres/front'
+import { sshFront } from '@sallyport/protocol-ssh/front'
 
 /** A protocol's place in the gateway. */
 export interface HostedFront {
@@ -9,4 +10,7 @@ export interface HostedFront {
 }
 
 /** The one list of protocols in this app: a new one is one line here. */
-export const protocols: readonly HostedFront[] = [{ front: postgresFront, defaultListen: '127.0.0.1:6543' }]
+export const protocols: readonly HostedFront[] = [
+  { front: postgresFront, defaultListen: '127.0.0.1:6543' },
+  { front: sshFront, defaultListen: '127.0.0.1:2222' },
+]

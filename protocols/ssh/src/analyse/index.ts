@@ -1,0 +1,1 @@
+export { sshDescriptor } from './descriptor.js'

@@ -1,0 +1,1 @@
+export { createSshEngine } from './engine.js'

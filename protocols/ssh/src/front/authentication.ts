@@ -1,0 +1,112 @@
+import type { AuthConversation, ChannelError, FrontContext, SessionGranted } from '@sallyport/kit'
+import { splitUserName } from '@sallyport/ssh-keys'
+import type { AuthContext, AuthenticationType, PublicKeyAuthContext } from 'ssh2'
+import { signatureBlob } from './signature.js'
+
+/** Tries of all kinds on one connection. An offered key without a signature is none. */
+const maxAttempts = 8
+const maxOffers = 32
+const maxTokenBytes = 16 * 1024
+
+/** What a client may go on with. */
+export const methods: AuthenticationType[] = ['publickey', 'keyboard-interactive', 'password']
+
+const keyAlgorithms = new Set(['ssh-ed25519', 'ecdsa-sha2-nistp256', 'ecdsa-sha2-nistp384', 'ecdsa-sha2-nistp521', 'ssh-rsa'])
+
+export interface Authenticated {
+  readonly granted: SessionGranted
+  readonly parameters: Readonly<Record<string, string>>
+}
+
+/**
+ * SSH user authentication (RFC 4252), relayed: the control plane verifies every proof. A key that is merely offered is
+ * always answered alike, so that nobody learns which keys are known, and never counts as one that signed.
+ */
+export class Authentication {
+  readonly #context: FrontContext
+  readonly #clientAddress: string
+  readonly #signal: AbortSignal
+  #attempts = 0
+  #offers = 0
+
+  constructor(context: FrontContext, clientAddress: string, signal: AbortSignal) {
+    this.#context = context
+    this.#clientAddress = clientAddress
+    this.#signal = signal
+  }
+
+  /**
+   * One request of the client. Resolves with the grant when it proved who it is, with an error to tell it when it
+   * didn't, and with undefined when there is nothing to tell.
+   */
+  async handle(context: AuthContext): Promise<Authenticated | ChannelError | undefined> {
+    const user = context.username
+    switch (context.method) {
+      case 'publickey':
+        return this.#publicKey(context, user)
+      case 'password':
+        return this.#token(user, context.password)
+      case 'keyboard-interactive': {
+        const answer = await new Promise<string | undefined>((resolve) => {
+          context.prompt([{ prompt: `Token for ${splitUserName(user).target.slice(0, 64)}: `, echo: false }], 'Sallyport', 'Paste an identity token (OIDC), or use `sallyport exec`.', (answers) => resolve(answers[0]))
+        })
+        return this.#token(user, answer ?? '')
+      }
+      default:
+        return undefined
+    }
+  }
+
+  async #publicKey(context: PublicKeyAuthContext, user: string): Promise<Authenticated | ChannelError | undefined> {
+    const { algo } = context.key
+    const certificate = algo.endsWith('-cert-v01@openssh.com')
+    if (!keyAlgorithms.has(certificate ? algo.slice(0, -'-cert-v01@openssh.com'.length) : algo)) return undefined
+    if (context.signature === undefined || context.blob === undefined) {
+      this.#offers += 1
+      if (this.#offers <= maxOffers) context.accept()
+      return undefined
+    }
+    const signature = signatureBlob(algo, context.hashAlgo, context.signature)
+    if (signature === undefined) return undefined
+    const { data: key } = context.key
+    const { blob: signedData } = context
+    return this.#converse(user, (conversation) => conversation.publicKey({ algorithm: algo, key, signature, signedData }))
+  }
+
+  #token(user: string, token: string): Promise<Authenticated | ChannelError | undefined> {
+    if (Buffer.byteLength(token) > maxTokenBytes || token === '') return Promise.resolve(undefined)
+    return this.#converse(user, undefined, token)
+  }
+
+  async #converse(user: string, prove: ((conversation: AuthConversation) => void) | undefined, token?: string): Promise<Authenticated | ChannelError | undefined> {
+    this.#attempts += 1
+    if (this.#attempts > maxAttempts) return { code: 'RATE_LIMITED', message: 'too many authentication attempts', hint: 'Connect again.' }
+    const { login } = splitUserName(user)
+    const parameters = login === undefined ? {} : { login }
+    const conversation = this.#context.broker.authenticate(
+      { protocol: 'ssh', user, parameters, clientAddress: this.#clientAddress, serverEndPoint: new Uint8Array(), proofFollows: prove !== undefined },
+      this.#signal,
+    )
+    prove?.(conversation)
+    for (;;) {
+      const step = await conversation.next()
+      switch (step.kind) {
+        case 'granted':
+          return { granted: step.granted, parameters }
+        case 'refused':
+          return step.error
+        case 'password':
+          if (token === undefined) return this.#unexpected(conversation)
+          conversation.password(Buffer.from(token))
+          break
+        default:
+          return this.#unexpected(conversation)
+      }
+    }
+  }
+
+  #unexpected(conversation: AuthConversation): ChannelError {
+    conversation.abort()
+    return { code: 'AUTHENTICATION_FAILED', message: 'this credential can not be used with SSH', hint: 'Use `sallyport exec TARGET -- ssh …`, or an identity token as the password.' }
+  }
+}

@@ -1,0 +1,263 @@
+import type { Socket } from 'node:net'
+import type { BrokeredSession, ChannelError, FrontContext } from '@sallyport/kit'
+import ssh2, { type Connection, type Session } from 'ssh2'
+import { algorithms } from '../algorithms.js'
+import { Wire, type WireChannel } from '../wire/wire.js'
+import type { ChannelOpen, ChannelRequest } from '../wire/messages.js'
+import { Authentication, methods, type Authenticated } from './authentication.js'
+import { sendBanner } from './banner.js'
+import { ChannelBridge } from './channel-bridge.js'
+
+const keepAliveMilliseconds = 30_000
+const maxChannels = 64
+/** Commands and names that aren't UTF-8 come out of ssh2 with this character in them. */
+const replacement = '\ufffd'
+
+/** One client connection. */
+export class SshConnection {
+  readonly #socket: Socket
+  readonly #context: FrontContext
+  readonly #abort = new AbortController()
+  readonly #authentication: Authentication
+  readonly #bridges = new Set<ChannelBridge>()
+  #deadline: NodeJS.Timeout | undefined
+  #connection: Connection | undefined
+  #session: BrokeredSession | undefined
+  #wire: Wire | undefined
+  /** Why the session could not be opened, or was ended: told on every channel. */
+  #ended: string | undefined
+  readonly #boundPorts = new Map<string, number>()
+
+  constructor(socket: Socket, context: FrontContext) {
+    this.#socket = socket
+    this.#context = context
+    this.#authentication = new Authentication(context, socket.remoteAddress ?? '', this.#abort.signal)
+  }
+
+  start(): void {
+    const socket = this.#socket
+    socket.on('error', () => socket.destroy())
+    socket.once('close', () => this.#gone())
+    this.#deadline = setTimeout(() => socket.destroy(), this.#context.limits.handshakeMilliseconds)
+    let server: ssh2.Server
+    try {
+      server = new ssh2.Server({ hostKeys: [...this.#context.hostKeys], ident: 'Sallyport', algorithms, keepaliveInterval: keepAliveMilliseconds, keepaliveCountMax: 3 }, (connection) => this.#connected(connection))
+    } catch (error) {
+      this.#context.log.warn({ error_name: error instanceof Error ? error.name : 'unknown' }, 'the SSH host keys can not be used')
+      socket.destroy()
+      return
+    }
+    server.injectSocket(socket)
+  }
+
+  #connected(connection: Connection): void {
+    this.#connection = connection
+    connection.on('error', () => this.#socket.destroy())
+    connection.on('authentication', (context) => {
+      this.#authenticate(connection, context).catch(() => this.#socket.destroy())
+    })
+    connection.on('session', (accept, reject) => {
+      if (this.#bridges.size >= maxChannels) reject()
+      else this.#serveSession(accept())
+    })
+    connection.on('tcpip', (accept, reject, info) => {
+      void this.#forward({ kind: 'direct-tcpip', host: info.destIP, port: info.destPort, originHost: info.srcIP, originPort: info.srcPort }, accept, reject)
+    })
+    connection.on('request', (accept, reject, name, info) => {
+      if (name !== 'tcpip-forward' && name !== 'cancel-tcpip-forward') return reject?.()
+      void this.#globalRequest({ type: name, host: info.bindAddr, port: info.bindPort }).then((ok) => {
+        if (ok === false) reject?.()
+        else accept?.(ok)
+      })
+    })
+  }
+
+  async #authenticate(connection: Connection, context: ssh2.AuthContext): Promise<void> {
+    const outcome = await this.#authentication.handle(context)
+    if (this.#socket.destroyed) return
+    if (outcome === undefined) {
+      // An offered key was answered already.
+      if (context.method !== 'publickey' || context.signature !== undefined) context.reject(methods)
+      return
+    }
+    if ('granted' in outcome) {
+      await this.#open(outcome)
+      this.#context.authenticated()
+      clearTimeout(this.#deadline)
+      context.accept()
+      return
+    }
+    sendBanner(connection, errorText(outcome))
+    context.reject(methods)
+  }
+
+  /** The client is who it says; when its session can't be had all the same, it is told on the channels that it opens. */
+  async #open({ granted, parameters }: Authenticated): Promise<void> {
+    let session: BrokeredSession
+    try {
+      session = await this.#context.broker.open(granted, parameters, this.#abort.signal)
+    } catch (error) {
+      this.#ended = isChannelError(error) ? errorText(error) : 'Sallyport: internal error in the gateway'
+      return
+    }
+    this.#session = session
+    const wire = new Wire(session.channel, 'front', {
+      onOpen: (channel, open) => this.#opened(channel, open),
+      onRequest: (request) => Promise.resolve(this.#onEngineRequest(request)),
+      onClose: (error) => this.#over(error),
+      onBroken: (error) => this.#context.log.warn({ session: session.sessionId, error_name: error.name }, 'agent broke the protocol'),
+    })
+    this.#wire = wire
+    wire.start()
+  }
+
+  #serveSession(session: Session): void {
+    const bridge = this.#newBridge()
+    const channel = this.#wire?.open({ kind: 'session' }, bridge)
+    if (channel !== undefined) bridge.attachWire(channel)
+    const ask = (request: ChannelRequest): void => {
+      void channel?.request(request)
+    }
+    session.on('close', () => {
+      this.#bridges.delete(bridge)
+      channel?.close()
+    })
+    // Replies go out at once, because ssh2 drops those that come later than the start of the command; what the policy
+    // refuses is told on the channel itself.
+    session.on('env', (accept, _reject, info) => {
+      ask({ type: 'env', name: info.key, value: info.val })
+      accept?.()
+    })
+    session.on('pty', (accept, reject, info) => {
+      const { term, cols, rows, width, height, modes } = info
+      const request = { type: 'pty', term, columns: cols, rows, width, height, modes: numbers(modes) } as const
+      ask(request)
+      accept?.()
+      void reject
+    })
+    session.on('window-change', (accept, _reject, info) => {
+      channel?.notify({ type: 'window-change', columns: info.cols, rows: info.rows, width: info.width, height: info.height })
+      accept?.()
+    })
+    session.on('signal', (accept, _reject, info) => {
+      channel?.notify({ type: 'signal', name: info.name })
+      accept?.()
+    })
+    session.on('x11', (_accept, reject) => {
+      ask({ type: 'x11' })
+      reject?.()
+    })
+    session.on('auth-agent', (_accept, reject) => {
+      ask({ type: 'agent-forward' })
+      reject?.()
+    })
+    session.on('exec', (accept, _reject, info) => {
+      this.#run(bridge, accept(), { type: 'exec', command: info.command }, info.command)
+    })
+    session.on('shell', (accept) => {
+      this.#run(bridge, accept(), { type: 'shell' }, '')
+    })
+    session.on('subsystem', (accept, _reject, info) => {
+      this.#run(bridge, accept(), { type: 'subsystem', name: info.name }, info.name)
+    })
+  }
+
+  #run(bridge: ChannelBridge, stream: ssh2.ServerChannel | undefined, request: ChannelRequest, text: string): void {
+    // The client has closed it already.
+    if (stream === undefined) {
+      bridge.wire?.close()
+      return
+    }
+    bridge.attachClient(stream)
+    const { wire } = bridge
+    if (wire === undefined || this.#ended !== undefined) bridge.fail(`${this.#ended ?? 'Sallyport: the session has ended'}\r\n`)
+    else if (text.includes(replacement) || text.includes('\0')) {
+      bridge.fail('Sallyport: the command is not valid UTF-8 or holds a NUL byte. Nothing was executed.\r\n', 126)
+      wire.close()
+    } else if (text.length > 65_536) {
+      bridge.fail('Sallyport: the command is longer than 65536 characters. Nothing was executed.\r\n', 126)
+      wire.close()
+    } else void wire.request(request)
+  }
+
+  async #forward(open: ChannelOpen, accept: () => ssh2.ServerChannel | undefined, reject: () => void): Promise<void> {
+    const bridge = this.#newBridge()
+    const channel = this.#bridges.size > maxChannels ? undefined : this.#wire?.open(open, bridge)
+    const refused = channel === undefined ? 'no session' : await channel.confirmed
+    const stream = refused === undefined ? accept() : undefined
+    if (channel === undefined || stream === undefined) {
+      this.#bridges.delete(bridge)
+      channel?.close()
+      reject()
+      return
+    }
+    bridge.attachWire(channel)
+    bridge.attachClient(stream)
+    stream.on('close', () => this.#bridges.delete(bridge))
+  }
+
+  /** A port that the target listens on, and somebody came: ssh -R. */
+  #opened(channel: WireChannel, open: ChannelOpen): void {
+    const connection = this.#connection
+    if (open.kind !== 'forwarded-tcpip' || connection === undefined || this.#bridges.size >= maxChannels) {
+      channel.refuse('not possible')
+      return
+    }
+    connection.forwardOut(open.host, open.port, open.originHost, open.originPort, (error, stream) => {
+      if (error !== undefined) {
+        channel.refuse('the client refused the connection')
+        return
+      }
+      const bridge = this.#newBridge()
+      bridge.attachWire(channel)
+      channel.accept(bridge)
+      bridge.attachClient(stream)
+      stream.on('close', () => this.#bridges.delete(bridge))
+    })
+  }
+
+  async #globalRequest(request: Extract<ChannelRequest, { type: 'tcpip-forward' | 'cancel-tcpip-forward' }>): Promise<false | number> {
+    if (this.#wire === undefined || !(await this.#wire.request(request))) return false
+    return this.#boundPorts.get(`${request.host}:${request.port}`) ?? request.port
+  }
+
+  #onEngineRequest(request: ChannelRequest): boolean {
+    if (request.type !== 'forward-bound') return false
+    this.#boundPorts.set(`${request.host}:${request.requested}`, request.port)
+    return true
+  }
+
+  #newBridge(): ChannelBridge {
+    const bridge = new ChannelBridge(this.#socket, () => this.#socket.destroy())
+    this.#bridges.add(bridge)
+    return bridge
+  }
+
+  /** The session is over: what the client still has open is told why. */
+  #over(error: ChannelError | undefined): void {
+    this.#ended = error ? errorText(error) : 'Sallyport: the session has ended'
+    if (error) for (const bridge of this.#bridges) bridge.fail(`${this.#ended}\r\n`)
+    this.#connection?.end()
+    setTimeout(() => this.#socket.destroy(), 2000).unref()
+  }
+
+  #gone(): void {
+    clearTimeout(this.#deadline)
+    this.#abort.abort()
+    this.#wire?.close()
+    this.#session?.channel.close()
+  }
+}
+
+function errorText(error: ChannelError): string {
+  return `${error.message.startsWith('Sallyport') ? '' : 'Sallyport: '}${error.message}${error.hint === '' ? '' : `\r\nHint: ${error.hint}`}`
+}
+
+function isChannelError(error: unknown): error is Error & ChannelError {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string' && 'hint' in error && typeof error.hint === 'string'
+}
+
+/** Terminal modes (RFC 4254 section 8) by name; what isn't a number is left out. */
+function numbers(modes: object): Record<string, number> {
+  return Object.fromEntries(Object.entries(modes).filter((entry): entry is [string, number] => typeof entry[1] === 'number'))
+}

@@ -1,0 +1,1 @@
+export { sshFront } from './front.js'
