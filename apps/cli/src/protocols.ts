@@ -1,15 +1,17 @@
 import { postgresDescriptor } from '@sallyport/protocol-postgres/analyse'
+import { sshDescriptor } from '@sallyport/protocol-ssh/analyse'
+import type { ProtocolDescriptor } from '@sallyport/kit'
 import { postgresClient } from './clients/postgres.js'
+import { sshClient } from './clients/ssh.js'
 import type { ClientSetup } from './clients/client.js'
 
-type Descriptor = typeof postgresDescriptor
-
 /** The protocols this CLI knows: the one place in it that names them. */
-const protocols: readonly { readonly descriptor: Descriptor; readonly client: ClientSetup }[] = [
+const protocols: readonly { readonly descriptor: ProtocolDescriptor; readonly client: ClientSetup }[] = [
   { descriptor: postgresDescriptor, client: postgresClient },
+  { descriptor: sshDescriptor, client: sshClient },
 ]
 
-export const descriptors: readonly Descriptor[] = protocols.map(({ descriptor }) => descriptor)
+export const descriptors: readonly ProtocolDescriptor[] = protocols.map(({ descriptor }) => descriptor)
 
 export function clientFor(protocol: string): ClientSetup | undefined {
   return protocols.find(({ descriptor }) => descriptor.protocol === protocol)?.client

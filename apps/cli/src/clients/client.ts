@@ -1,10 +1,25 @@
+import type { GeneratedKeyPair } from '@sallyport/ssh-keys'
 import type { IssuedCredential } from '../exec/issued-credential.js'
+import type { Api } from '../http/api.js'
 
 /** How a protocol's ordinary clients are pointed at the gateway without touching their command line. */
 export interface ClientSetup {
   /**
-   * Variables for the child (undefined takes one away). Files go to `directory`, which is 0700 and removed afterwards.
-   * The secret may stand in a file, never on a command line, which every process of the machine can read.
+   * Variables for the child (undefined takes one away). Files go to `workspace.directory`. The secret may stand in a file,
+   * never on a command line, which every process of the machine can read.
    */
-  environment(credential: IssuedCredential, directory: string): Readonly<Record<string, string | undefined>>
+  environment(credential: IssuedCredential, workspace: ClientWorkspace): ClientVariables | Promise<ClientVariables>
+}
+
+export type ClientVariables = Readonly<Record<string, string | undefined>>
+
+/** What there is for one run of `sallyport exec`, and is gone after it. */
+export interface ClientWorkspace {
+  /** Mode 0700, removed afterwards. */
+  readonly directory: string
+  /** Made for this run; its public half went with the request for the credential. */
+  readonly key: GeneratedKeyPair
+  /** The environment that the child would have without us. */
+  readonly env: Readonly<Record<string, string | undefined>>
+  readonly api: Pick<Api, 'text'>
 }

@@ -5,7 +5,7 @@ import type { ClientSetup } from './client.js'
 
 /** libpq's variables, which psql, pgbench and most drivers read (PostgreSQL documentation, 32.15 and 32.16). */
 export const postgresClient: ClientSetup = {
-  environment({ connection, secret }, directory) {
+  environment({ connection, secret }, { directory }) {
     if (connection.sslmode !== 'verify-full') {
       // Less would let anyone on the way pose as the gateway.
       throw new CliError(`the control plane asks for sslmode=${connection.sslmode}`, { why: 'only verify-full is accepted' })

@@ -80,7 +80,7 @@ test('exchanges, sets the variables, exits with the code of its child, revokes a
   expect(api.requests.map(({ method, path }) => `${method} ${path}`)).toEqual(['POST /v1/token', 'DELETE /v1/credentials/c-1'])
   expect(api.requests[0]).toMatchObject({
     authorization: '',
-    body: { subject_token: 'aaa.bbb.ccc', audience: 'orders-db', grant_type: 'urn:ietf:params:oauth:grant-type:token-exchange' },
+    body: { public_key: expect.stringMatching(/^ssh-ed25519 AAAA/), subject_token: 'aaa.bbb.ccc', audience: 'orders-db', grant_type: 'urn:ietf:params:oauth:grant-type:token-exchange' },
   })
   expect(api.requests[1]?.authorization).toBe(`Bearer ${secret}`)
 })

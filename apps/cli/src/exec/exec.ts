@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { generateKeyPair } from '@sallyport/ssh-keys'
 import { CliError } from '../errors.js'
 import type { Api } from '../http/api.js'
 import { clientFor } from '../protocols.js'
@@ -18,7 +19,9 @@ const notForTheChild = ['SALLYPORT_ID_TOKEN', 'SALLYPORT_TOKEN']
  * life does.
  */
 export async function execute(api: Api, request: IssueRequest, command: readonly string[], say: (text: string) => void): Promise<number> {
-  const credential = await issueCredential(api, request)
+  // What the target speaks is known with the answer only; making a key costs less than asking first.
+  const key = generateKeyPair()
+  const credential = await issueCredential(api, { ...request, publicKey: key.publicKeyLine })
   let directory: string | undefined
   try {
     directory = mkdtempSync(join(tmpdir(), 'sallyport-exec-'))
@@ -26,7 +29,8 @@ export async function execute(api: Api, request: IssueRequest, command: readonly
     if (client === undefined) {
       throw new CliError(`this CLI can't set up clients for ${credential.protocol}`, { next: 'use `sallyport token` and configure the client yourself' })
     }
-    const env: NodeJS.ProcessEnv = { ...request.env, SALLYPORT_CREDENTIAL_ID: credential.id, ...client.environment(credential, directory) }
+    const variables = await client.environment(credential, { directory, key, env: request.env, api })
+    const env: NodeJS.ProcessEnv = { ...request.env, SALLYPORT_CREDENTIAL_ID: credential.id, ...variables }
     for (const name of notForTheChild) delete env[name]
     for (const [name, value] of Object.entries(env)) if (value === undefined) delete env[name]
     return await runChild(command, env, process.stdin.isTTY === true)

@@ -11,6 +11,8 @@ export interface IssuedCredential {
   readonly target: string
   readonly protocol: string
   readonly connection: ConnectionInfo
+  /** Of the public key that it's tied to; empty when it isn't tied to one. */
+  readonly keyFingerprint: string
   /** The control plane's whole answer, for `sallyport token`. */
   readonly raw: Fields
 }
@@ -28,6 +30,8 @@ export interface IssueRequest extends TokenSearch {
   readonly target: string
   readonly ttlSeconds?: number
   readonly singleUse: boolean
+  /** As in a .pub file: for targets whose clients prove a key (SSH) the credential is good with it only. */
+  readonly publicKey?: string
 }
 
 /** Exchanges the job's OIDC token (RFC 8693), or asks as the signed-in user when there is none. */
@@ -36,6 +40,7 @@ export async function issueCredential(api: Api, request: IssueRequest): Promise<
   const wishes = {
     ...(request.ttlSeconds === undefined ? {} : { ttl_seconds: request.ttlSeconds }),
     ...(request.singleUse ? { single_use: true } : {}),
+    ...(request.publicKey === undefined ? {} : { public_key: request.publicKey }),
   }
   if (token === undefined) {
     if (!api.hasToken) throw noIdentityError()
@@ -85,6 +90,7 @@ function decode(raw: Fields): IssuedCredential {
       sslmode: text(connection, 'sslmode') || 'verify-full',
       caPem: text(connection, 'ca_pem'),
     },
+    keyFingerprint: text(raw, 'key_fingerprint'),
     raw,
   }
 }

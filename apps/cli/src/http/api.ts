@@ -5,6 +5,7 @@ import { asFields, asList, text, type Fields } from './record.js'
 import { readText, send } from './request.js'
 
 const timeoutMilliseconds = 30_000
+const maxTextBytes = 1024 * 1024
 
 export interface Call {
   readonly query?: Readonly<Record<string, string | undefined>>
@@ -32,6 +33,15 @@ export class Api {
 
   async get(path: string, query: Call['query'] = {}): Promise<Fields> {
     return this.call('GET', path, { query })
+  }
+
+  /** A public document that isn't JSON, as text. */
+  async text(path: string): Promise<string> {
+    const response = await this.#send('GET', path, { bearer: 'none' }, 'text/plain')
+    const raw = await readText(response, maxTextBytes)
+    const status = response.statusCode ?? 0
+    if (status === 200) return raw
+    throw problem(status, parse(raw), 'GET', path)
   }
 
   async post(path: string, body: unknown): Promise<Fields> {

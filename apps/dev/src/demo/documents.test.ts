@@ -6,7 +6,8 @@ import { parseAllDocuments } from 'yaml'
 import { demoDocuments, type DocumentFile } from './documents.js'
 
 const examples = resolve(import.meta.dirname, '../../../../examples/demo')
-const addresses = { issuerUrl: 'http://127.0.0.1:1', targetPort: 2 }
+const host = { address: '127.0.0.1:3', login: 'me', hostKey: 'ssh-ed25519 AAAA', caKeyFile: '/d/ca-key', projectDirectory: '/tmp/a "b' }
+const addresses = { issuerUrl: 'http://127.0.0.1:1', targetPort: 2, host: undefined }
 
 function names(files: readonly DocumentFile[]): string[] {
   return files.flatMap((file) => [...parseAllDocuments(file.text)].map((document) => {
@@ -24,6 +25,7 @@ test('the examples get the addresses of this stack', () => {
   expect(text).toContain('issuer: http://127.0.0.1:1')
   expect(text).toContain('port: 2')
   // Nothing else differs from what stands in the repository, so that applying the examples by hand changes nothing.
+  expect(files.map(({ path }) => path)).not.toContain('web-01.yaml')
   const committed = files.map((file) => readFileSync(join(examples, file.path), 'utf8')).join('\n')
   expect(text.replace('http://127.0.0.1:1 ', 'http://127.0.0.1:8474 ').replace('port: 2\n', 'port: 8475\n')).toBe(committed)
 })
@@ -35,6 +37,33 @@ test("--policy takes the place of the demo's policies, and of documents it names
     writeFileSync(file, 'kind: Policy\nmetadata: { name: mine }\n---\nkind: Workload\nmetadata: { name: shop-ci }\n')
     const files = demoDocuments(examples, addresses, file)
     expect(names(files)).toEqual([...others.slice(0, 2), 'Policy/mine', ...others.slice(2)])
+  } finally {
+    rmSync(directory, { recursive: true })
+  }
+})
+
+test('with a host, its documents come in with its address, keys and project folder', () => {
+  const files = demoDocuments(examples, { ...addresses, host })
+  expect(names(files)).toEqual([...others.slice(0, 2), 'Policy/shop-ci-on-orders', 'Policy/shop-ci-on-web', others[2], 'Target/web-01', ...others.slice(3)])
+  const text = files.find(({ path }) => path === 'web-01.yaml')?.text ?? ''
+  const [target, policy] = [...parseAllDocuments(text)].map((document): unknown => document.toJS())
+  expect(target).toMatchObject({
+    spec: { ssh: { address: host.address, logins: ['me'], hostKeys: [host.hostKey], credential: { certificate: { caKey: 'file:/d/ca-key', ttl: '5m' } } } },
+  })
+  expect(JSON.stringify(policy)).not.toContain('/srv/shop')
+  expect(policy).toMatchObject({ spec: { tests: expect.arrayContaining([{ as: 'shop-ci', run: `cat ${host.projectDirectory}/orders.log`, expect: 'allow' }]) } })
+  expect(text).toContain('# No standing key')
+})
+
+test("--policy leaves the host's policy out, not the host", () => {
+  const directory = mkdtempSync(join(tmpdir(), 'sallyport-test-'))
+  try {
+    const file = join(directory, 'mine.yaml')
+    writeFileSync(file, 'kind: Policy\nmetadata: { name: mine }\n')
+    const files = demoDocuments(examples, { ...addresses, host }, file)
+    expect(names(files)).toContain('Target/web-01')
+    expect(names(files)).not.toContain('Policy/shop-ci-on-web')
+    expect(files.map(({ text }) => text).join('\n')).toContain('address: 127.0.0.1:3')
   } finally {
     rmSync(directory, { recursive: true })
   }

@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
-import { isScalar, parseAllDocuments, type Document } from 'yaml'
+import { isScalar, parseAllDocuments, visit, type Document, type Scalar } from 'yaml'
 
 /** A file of configuration documents, as `POST /v1/apply` takes it. */
 export interface DocumentFile {
@@ -12,7 +12,23 @@ export interface DocumentFile {
 export interface DemoAddresses {
   readonly issuerUrl: string
   readonly targetPort: number
+  /** Undefined: there is no host, and its documents are left out. */
+  readonly host: HostFacts | undefined
 }
+
+/** What the documents say of the demo's host. */
+export interface HostFacts {
+  readonly address: string
+  readonly login: string
+  /** `ssh-ed25519 AAAA…` */
+  readonly hostKey: string
+  readonly caKeyFile: string
+  readonly projectDirectory: string
+}
+
+const hostDocuments: readonly string[] = ['Target/web-01', 'Policy/shop-ci-on-web']
+/** Where the project lies as the examples have it. */
+const exampleProject = '/srv/shop'
 
 /**
  * The demo's files with this stack's addresses. With `policyFile` the demo's policies are left out and that file's
@@ -26,7 +42,11 @@ export function demoDocuments(directory: string, addresses: DemoAddresses, polic
     if (!name.endsWith('.yaml')) continue
     const path = join(directory, name)
     const all = parse(path)
-    const kept = all.filter((document) => !replaced.has(identity(document)) && !(policyFile !== undefined && document.get('kind') === 'Policy'))
+    const kept = all.filter((document) => {
+      const name = identity(document)
+      if (addresses.host === undefined && hostDocuments.includes(name)) return false
+      return !replaced.has(name) && !(policyFile !== undefined && document.get('kind') === 'Policy')
+    })
     if (kept.length === all.length) files.push({ path: name, text: readdressText(readFileSync(path, 'utf8'), all, addresses) })
     else if (kept.length > 0) files.push({ path: name, text: kept.map((document) => readdressed(document, addresses)).join('---\n') })
   }
@@ -48,31 +68,54 @@ function identity(document: Document): string {
   return `${String(document.get('kind'))}/${String(document.getIn(['metadata', 'name']))}`
 }
 
+interface Change {
+  readonly node: Scalar
+  readonly value: string | number
+}
+
 /** What must be changed in a document: where, and to what. */
-function changes(document: Document, { issuerUrl, targetPort }: DemoAddresses): { path: string[]; value: string | number }[] {
-  switch (identity(document)) {
-    case 'IdentityProvider/demo-ci':
-      return [{ path: ['spec', 'issuer'], value: issuerUrl }]
-    case 'Target/orders-db':
-      return [{ path: ['spec', 'postgres', 'port'], value: targetPort }]
-    default:
-      return []
+function changes(document: Document, { issuerUrl, targetPort, host }: DemoAddresses): Change[] {
+  const at = (path: readonly (string | number)[], value: string | number): Change[] => {
+    const node = document.getIn(path, true)
+    return isScalar(node) ? [{ node, value }] : []
   }
+  const name = identity(document)
+  if (name === 'IdentityProvider/demo-ci') return at(['spec', 'issuer'], issuerUrl)
+  if (name === 'Target/orders-db') return at(['spec', 'postgres', 'port'], targetPort)
+  if (host === undefined) return []
+  if (name === 'Policy/shop-ci-on-web') return projectPaths(document, host.projectDirectory)
+  if (name !== 'Target/web-01') return []
+  return [
+    ...at(['spec', 'ssh', 'address'], host.address),
+    ...at(['spec', 'ssh', 'logins', 0], host.login),
+    ...at(['spec', 'ssh', 'hostKeys', 0], host.hostKey),
+    ...at(['spec', 'ssh', 'credential', 'certificate', 'caKey'], `file:${host.caKeyFile}`),
+  ]
+}
+
+function projectPaths(document: Document, directory: string): Change[] {
+  const found: Change[] = []
+  visit(document, {
+    Scalar: (_key, node) => {
+      if (typeof node.value === 'string' && node.value.includes(exampleProject)) found.push({ node, value: node.value.replaceAll(exampleProject, directory) })
+    },
+  })
+  return found
 }
 
 /** Puts the values into the text itself, so that the rest of it, comments and all, is applied as it stands in the file. */
 function readdressText(text: string, documents: readonly Document[], addresses: DemoAddresses): string {
   const places = documents.flatMap((document) =>
-    changes(document, addresses).flatMap(({ path, value }) => {
-      const node = document.getIn(path, true)
-      return isScalar(node) && node.range ? [{ start: node.range[0], end: node.range[1], value: String(value) }] : []
-    }),
+    // JSON's quotes are good YAML; what had quotes keeps some.
+    changes(document, addresses).flatMap(({ node: { range, type }, value }) =>
+      range ? [{ start: range[0], end: range[1], value: type === 'PLAIN' ? String(value) : JSON.stringify(value) }] : [],
+    ),
   )
   return places.sort((a, b) => b.start - a.start).reduce((result, { start, end, value }) => result.slice(0, start) + value + result.slice(end), text)
 }
 
 /** One document by itself, without its own `---`. */
 function readdressed(document: Document, addresses: DemoAddresses): string {
-  for (const { path, value } of changes(document, addresses)) document.setIn(path, value)
+  for (const { node, value } of changes(document, addresses)) node.value = value
   return String(document).replace(/^---\s*\n/, '')
 }

@@ -54,9 +54,14 @@ export class ManagedProcess {
 
   /** A port that the ready line tells; `listeners.postgres` looks inside a field. */
   port(field: string): number {
-    const value = field.split('.').reduce<unknown>((inside, key) => (typeof inside === 'object' && inside !== null ? Reflect.get(inside, key) : undefined), this.#ready)
-    if (typeof value === 'number') return value
+    const value = this.portOrNone(field)
+    if (value !== undefined) return value
     throw new Error(`${this.name} is ready but its ready line has no ${field}; see ${this.#plan.logFile}`)
+  }
+
+  portOrNone(field: string): number | undefined {
+    const value = field.split('.').reduce<unknown>((inside, key) => (typeof inside === 'object' && inside !== null ? Reflect.get(inside, key) : undefined), this.#ready)
+    return typeof value === 'number' ? value : undefined
   }
 
   field(name: string): unknown {

@@ -1,27 +1,35 @@
 import { join } from 'node:path'
-import type { Stack } from './stack.js'
+import type { ManagedProcess } from '../process/managed-process.js'
+import { demoHostName } from './host.js'
+import { demoTargetName, type Stack } from './stack.js'
 
 /** The harness' JSON line: everything that a test, a benchmark or a person needs to use this stack. */
 export async function describeStack(stack: Stack, root: string): Promise<Record<string, unknown>> {
+  const { host } = stack
   const targets = await stack.controlPlane.targets()
   const gateways = stack.gateways.map((gateway) => ({
     name: gateway.name,
     pid: gateway.pid,
     host: 'localhost',
     postgresPort: gateway.port('listeners.postgres'),
+    ...sshOf(gateway, stack.files.data),
     tunnelPort: gateway.port('tunnel_port'),
     ...optionalPort(gateway.field('ops_port'), 'opsPort'),
     log: gateway.logFile,
   }))
   return {
     api: { url: stack.apiUrl, adminToken: stack.adminToken, grpcPort: stack.api.port('grpc_port'), log: stack.api.logFile },
-    gateway: { host: 'localhost', postgresPort: gateways[0]?.postgresPort, caFile: stack.files.caFile },
+    gateway: { host: 'localhost', postgresPort: gateways[0]?.postgresPort, caFile: stack.files.caFile, ...(stack.gateways[0] && sshOf(stack.gateways[0], stack.files.data)) },
     gateways,
     agents: stack.agents.map((agent) => ({
       name: agent.name, pid: agent.pid, log: agent.logFile, dataDir: join(stack.files.data, agent.name),
       ...optionalPort(agent.field('ops_port'), 'opsPort'),
     })),
-    targets: targets.map((target) => ({ ...target, directUrl: stack.target.directUrl, superuserUrl: stack.target.superuserUrl })),
+    targets: targets.map((target) => ({
+      ...target,
+      ...(target.name === demoTargetName ? { directUrl: stack.target.directUrl, superuserUrl: stack.target.superuserUrl } : {}),
+      ...(target.name === demoHostName && host ? { directUrl: host.directUrl, identityFile: host.identityFile, knownHostsFile: host.knownHostsFile, projectDirectory: host.facts.projectDirectory } : {}),
+    })),
     issuer: { url: stack.issuer.url, mintUrl: stack.issuer.mintUrl },
     users: Object.fromEntries(Object.entries(stack.userTokens).map(([name, token]) => [name, { token }])),
     cli: { argv: cliCommand(root), env: { SALLYPORT_URL: stack.apiUrl, SALLYPORT_TOKEN: stack.adminToken } },
@@ -31,6 +39,7 @@ export async function describeStack(stack: Stack, root: string): Promise<Record<
       gateway: stack.gateways.map((gateway) => gateway.pid),
       agent: stack.agents.map((agent) => agent.pid),
       target: stack.target.pid,
+      ...(host ? { host: host.pid } : {}),
     },
     dataDir: stack.files.data,
     logsDir: stack.files.logs,
@@ -39,6 +48,12 @@ export async function describeStack(stack: Stack, root: string): Promise<Record<
 
 export function cliCommand(root: string): string[] {
   return [process.execPath, join(root, 'apps', 'cli', 'dist', 'main.js')]
+}
+
+/** A gateway's listener for SSH, and the file of its host keys that it writes at its start. */
+function sshOf(gateway: ManagedProcess, data: string): Record<string, unknown> {
+  const sshPort = gateway.portOrNone('listeners.ssh')
+  return sshPort === undefined ? {} : { sshPort, knownHostsFile: join(data, gateway.name, 'known_hosts') }
 }
 
 function optionalPort(value: unknown, name: string): Record<string, number> {

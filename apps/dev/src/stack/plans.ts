@@ -36,6 +36,7 @@ export function apiPlan(options: StackOptions, files: StackFiles): ProcessPlan {
     SALLYPORT_BOOTSTRAP_TOKEN_FILE: files.adminToken,
     SALLYPORT_GATEWAY_PUBLIC_HOST: 'localhost',
     ...(options.ports.postgres === 0 ? {} : { SALLYPORT_GATEWAY_PUBLIC_POSTGRES_PORT: String(options.ports.postgres) }),
+    ...(options.ports.ssh === 0 ? {} : { SALLYPORT_GATEWAY_PUBLIC_SSH_PORT: String(options.ports.ssh) }),
   })
 }
 
@@ -45,6 +46,7 @@ export function gatewayPlan(options: StackOptions, files: StackFiles, index: num
     SALLYPORT_CONTROL_PLANE: `127.0.0.1:${grpcPort}`,
     SALLYPORT_ENROLMENT_TOKEN_FILE: tokenFile,
     SALLYPORT_GATEWAY_LISTEN_POSTGRES: `127.0.0.1:${portFor(options.ports.postgres, index)}`,
+    SALLYPORT_GATEWAY_LISTEN_SSH: `127.0.0.1:${portFor(options.ports.ssh, index)}`,
     SALLYPORT_GATEWAY_TUNNEL_LISTEN: `127.0.0.1:${portFor(options.ports.tunnel, index)}`,
     SALLYPORT_GATEWAY_OPS_LISTEN: `127.0.0.1:${portFor(options.ports.gatewayOps, index)}`,
     SALLYPORT_GATEWAY_HOSTNAMES: 'localhost,127.0.0.1',
@@ -54,17 +56,24 @@ export function gatewayPlan(options: StackOptions, files: StackFiles, index: num
 }
 
 export function agentPlan(
-  options: StackOptions, files: StackFiles, index: number, tunnels: readonly string[], tokenFile: string, targetPassword: string,
+  options: StackOptions, files: StackFiles, index: number, tunnels: readonly string[], tokenFile: string, credentials: AgentCredentials,
 ): ProcessPlan {
   return plan(options, files, 'agent', `agent-${index}`, {
     SALLYPORT_AGENT_DATA_DIR: join(files.data, `agent-${index}`),
     SALLYPORT_AGENT_GATEWAYS: tunnels.join(','),
     SALLYPORT_ENROLMENT_TOKEN_FILE: tokenFile,
     SALLYPORT_AGENT_OPS_LISTEN: `127.0.0.1:${portFor(options.ports.agentOps, index)}`,
-    SALLYPORT_AGENT_CREDENTIALS: 'env:ORDERS_*',
+    SALLYPORT_AGENT_CREDENTIALS: ['env:ORDERS_*', ...(credentials.caKeyFile === undefined ? [] : [`file:${credentials.caKeyFile}`])].join(','),
     SALLYPORT_AGENT_DRAIN_SECONDS: '2',
-    ORDERS_DB_PASSWORD: targetPassword,
+    ORDERS_DB_PASSWORD: credentials.password,
   })
+}
+
+/** What an agent logs in to the targets with. */
+export interface AgentCredentials {
+  readonly password: string
+  /** Signs certificates for the demo host, where there is one. */
+  readonly caKeyFile: string | undefined
 }
 
 function plan(options: StackOptions, files: StackFiles, app: string, name: string, env: Readonly<Record<string, string>>): ProcessPlan {

@@ -2,7 +2,7 @@ import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync }
 import { join } from 'node:path'
 import { freePort } from '@sallyport/embedded-postgres'
 import { ControlPlane } from '../control-plane.js'
-import { demoDocuments } from '../demo/documents.js'
+import { demoDocuments, type DemoAddresses } from '../demo/documents.js'
 import { DevelopmentIssuer } from '../issuer.js'
 import { ManagedProcess, type ProcessPlan } from '../process/managed-process.js'
 import { requireFree } from '../process/ports.js'
@@ -10,6 +10,7 @@ import type { Resources } from '../process/resources.js'
 import { endAll, serversUnder, Watchdog } from '../process/watchdog.js'
 import type { StackOptions, StackPorts } from './options.js'
 import { agentPlan, apiPlan, gatewayPlan, stackFiles, type StackFiles } from './plans.js'
+import { startHost, type DemoHost } from './host.js'
 import { connected } from './connected.js'
 import { startTarget, type DemoTarget } from './target.js'
 
@@ -24,6 +25,8 @@ export interface Stack {
   readonly files: StackFiles
   readonly issuer: DevelopmentIssuer
   readonly target: DemoTarget
+  /** Undefined where OpenSSH's server isn't installed. */
+  readonly host: DemoHost | undefined
   readonly api: ManagedProcess
   readonly gateways: readonly ManagedProcess[]
   readonly agents: readonly ManagedProcess[]
@@ -53,26 +56,30 @@ export async function startStack(options: StackOptions, resources: Resources): P
   await endAll(serversUnder(files.data), 'SIGINT', 5000)
   await requireFreePorts(options.ports)
 
-  const ports = options.ports.postgres === 0 ? { ...options.ports, postgres: await freePort() } : options.ports
+  // The control plane tells clients where the gateway listens before there is one.
+  const chosen = async (port: number): Promise<number> => (port === 0 ? freePort() : port)
+  const ports = { ...options.ports, postgres: await chosen(options.ports.postgres), ssh: await chosen(options.ports.ssh) }
   const settled = { ...options, ports }
   const launcher = new Launcher(resources, watchdog, options)
 
-  const [issuer, target, api] = await Promise.all([
+  const [issuer, target, host, api] = await Promise.all([
     startIssuer(ports, files, resources),
     startTarget(files.data, ports.target, options.temporary, resources),
+    startHost({ dataDirectory: files.data, logFile: join(files.logs, 'sshd.log'), port: ports.host, say: options.say }, watchdog, resources),
     launcher.start(apiPlan(settled, files)),
   ])
   api.fix({ SALLYPORT_HTTP_PORT: String(urlPort(api)), SALLYPORT_GRPC_PORT: String(api.port('grpc_port')) })
   const apiUrl = String(api.field('http_url'))
   const adminToken = readFileSync(files.adminToken, 'utf8').trim()
   const controlPlane = new ControlPlane(apiUrl, adminToken)
-  await applyDemo(options, files, controlPlane, { issuerUrl: issuer.url, targetPort: target.port })
+  await applyDemo(options, files, controlPlane, { issuerUrl: issuer.url, targetPort: target.port, host: host?.facts })
 
   const gateways = await startSeveral(options.gateways, async (index) => {
     const token = await enrolment(files, controlPlane, 'gateway', index)
     const gateway = await launcher.start(gatewayPlan(settled, files, index, api.port('grpc_port'), token))
     gateway.fix({
       SALLYPORT_GATEWAY_LISTEN_POSTGRES: `127.0.0.1:${gateway.port('listeners.postgres')}`,
+      ...listenSsh(gateway),
       SALLYPORT_GATEWAY_TUNNEL_LISTEN: `127.0.0.1:${gateway.port('tunnel_port')}`,
     })
     return gateway
@@ -80,14 +87,14 @@ export async function startStack(options: StackOptions, resources: Resources): P
   const tunnels = gateways.map((gateway) => `127.0.0.1:${gateway.port('tunnel_port')}`)
   const agents = await startSeveral(options.agents, async (index) => {
     const token = await enrolment(files, controlPlane, 'agent', index)
-    return launcher.start(agentPlan(settled, files, index, tunnels, token, target.password))
+    return launcher.start(agentPlan(settled, files, index, tunnels, token, { password: target.password, caKeyFile: host?.facts.caKeyFile }))
   })
 
   writeFileSync(files.caFile, await controlPlane.clientAuthority(demoTargetName))
   const userTokens = { ada: adminToken, dana: await danaToken(files, apiUrl, controlPlane) }
   await connected(agents, gateways)
   return {
-    files, issuer, target, api, gateways, agents, controlPlane, apiUrl, adminToken, userTokens,
+    files, issuer, target, host, api, gateways, agents, controlPlane, apiUrl, adminToken, userTokens,
     restart: async (name) => {
       const process = await launcher.restart(name)
       await connected(agents, gateways)
@@ -151,7 +158,7 @@ async function startIssuer(ports: StackPorts, files: StackFiles, resources: Reso
 
 /** Once, and again when an address moved: what a person changed through the API since then stays. */
 async function applyDemo(
-  options: StackOptions, files: StackFiles, controlPlane: ControlPlane, addresses: { issuerUrl: string; targetPort: number },
+  options: StackOptions, files: StackFiles, controlPlane: ControlPlane, addresses: DemoAddresses,
 ): Promise<void> {
   const marker = join(files.data, 'demo-applied.json')
   const wanted = JSON.stringify({ ...addresses, policy: options.policyFile ?? null })
@@ -181,6 +188,11 @@ async function danaToken(files: StackFiles, apiUrl: string, controlPlane: Contro
   const token = await controlPlane.userToken('dana', 'demo', userTokenSeconds)
   writeFileSync(file, token + '\n', { mode: 0o600 })
   return token
+}
+
+function listenSsh(gateway: ManagedProcess): Record<string, string> {
+  const port = gateway.portOrNone('listeners.ssh')
+  return port === undefined ? {} : { SALLYPORT_GATEWAY_LISTEN_SSH: `127.0.0.1:${port}` }
 }
 
 function urlPort(api: ManagedProcess): number {
