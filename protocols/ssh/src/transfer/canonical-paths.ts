@@ -20,6 +20,8 @@ export interface CanonicalPath {
   readonly missing?: { readonly code: number; readonly message: string }
 }
 
+const maxMissingLevels = 32
+
 type Resolved = { readonly path: string } | { readonly code: number; readonly message: string }
 
 /**
@@ -81,6 +83,24 @@ export class CanonicalPaths {
     if (name === undefined) return this.follow(path)
     const directory = await this.#realpath(parent)
     return 'path' in directory ? { path: joinPath(directory.path, name) } : { path: lexical(path), missing: directory }
+  }
+
+  /**
+   * Where a symbolic link will lead, which need not be there yet: the part that exists is resolved, the rest is spelt out.
+   * @throws {RequestRefused} when the rest climbs by `..` from what isn't there
+   */
+  async lead(path: string): Promise<string> {
+    const whole = await this.follow(path)
+    if (whole.missing === undefined) return whole.path
+    const rest: string[] = []
+    let { parent, name } = splitPath(path)
+    for (let step = 0; step < maxMissingLevels && name !== undefined; step++) {
+      rest.unshift(name)
+      const directory = await this.#realpath(parent)
+      if ('path' in directory) return joinPath(directory.path, rest.join('/'))
+      ;({ parent, name } = splitPath(parent))
+    }
+    throw new RequestRefused(status.permissionDenied, 'it can not be told where this link would lead')
   }
 
   async #realpath(path: string): Promise<Resolved> {

@@ -38,6 +38,8 @@ export function handlesOf(request: Request): readonly Buffer[] {
   return 'handle' in request ? [request.handle] : []
 }
 
+const slash = 0x2f
+
 type Held = { readonly frame: Buffer; readonly request: CoveredRequest }
 
 /**
@@ -123,7 +125,7 @@ export class HandleOperations {
       case 'fsync':
         return opened.write ? this.#pass(frame, []) : this.#wrongUse(request.id, 'writing')
       case 'readdir':
-        return opened.directory ? this.#pass(frame, ['name']) : this.#wrongUse(request.id, 'listing')
+        return opened.directory ? this.#list(frame) : this.#wrongUse(request.id, 'listing')
       case 'fstat':
         return this.#pass(frame, ['attrs'])
       case 'fstatvfs':
@@ -195,6 +197,17 @@ export class HandleOperations {
 
   #pass(frame: Buffer, accepts: readonly Reply['kind'][]): void {
     this.#link.forward(frame, accepts, (reply, answer) => {
+      this.noteAccounts(reply)
+      this.#toClient.add(answer)
+    })
+  }
+
+  /** A name that is a path would make a client that fetches the directory write elsewhere. */
+  #list(frame: Buffer): void {
+    this.#link.forward(frame, ['name'], (reply, answer) => {
+      if (reply.kind === 'name' && reply.entries.some(({ name }) => name.includes(slash))) {
+        throw new TransferProtocolError('the SFTP server lists a name that is a path')
+      }
       this.noteAccounts(reply)
       this.#toClient.add(answer)
     })

@@ -182,9 +182,9 @@ export class Planner {
     const text = decodePath(request.target)
     if (text === undefined || text === '') throw new RequestRefused(status.permissionDenied, 'a path must be UTF-8 without control characters')
     // A relative target starts where the link lies. The text goes to the server as it is: it is the link's content.
-    const target = await this.#paths.follow(text.startsWith('/') ? text : joinPath(splitPath(link.path).parent, text))
-    const details = { target: text, link: link.path, resolved: target.path }
-    const effects = [effect('symlink', link.path, details), effect('symlink', target.path, details)]
+    const target = await this.#paths.lead(text.startsWith('/') ? text : joinPath(splitPath(link.path).parent, text))
+    const details = { target: text, link: link.path, resolved: target }
+    const effects = [effect('symlink', link.path, details), effect('symlink', target, details)]
     const frame = encodePacket(packet.symlink, request.id, [encodeString(text), encodeString(link.path)])
     return settled(request.id, link, operation(effects, `ln -s ${quotePath(text)} ${quotePath(link.path)}`), frame)
   }

@@ -51,7 +51,7 @@ export function splitPath(path: string): SplitPath {
   const slash = stripped.lastIndexOf('/')
   const last = stripped.slice(slash + 1)
   const name = last === '' || last === '.' || last === '..' ? undefined : last
-  return { parent: stripped.slice(0, slash + 1) || '/', name, trailingSlash }
+  return { parent: slash <= 0 ? '/' : stripped.slice(0, slash), name, trailingSlash }
 }
 
 /** In quotes, for people. Characters that reorder or hide others are spelt out, so that a reviewer reads what will be done. */

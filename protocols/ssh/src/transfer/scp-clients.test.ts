@@ -25,7 +25,7 @@ describe.skipIf(!existsSync(scpProgram))('the legacy scp of OpenSSH through the 
         const transfer = recogniseTransfer(command(argv))
         const mode = transfer && scpMode(transfer)
         if (mode === undefined) throw new Error(`not recognised: ${argv.join(' ')}`)
-        return new ScpFilter(mode, authority, { realpath: canonical, isDirectory: async (path) => (await stat(at(path))).isDirectory() }, sinks)
+        return new ScpFilter(mode, authority, { realpath: canonical, isDirectory }, sinks)
       },
     )
     root = join(bridge.directory, 'open')
@@ -45,6 +45,11 @@ describe.skipIf(!existsSync(scpProgram))('the legacy scp of OpenSSH through the 
     const absolute = at(path)
     return realpath(absolute).catch(async () => join(await realpath(dirname(absolute)), basename(absolute)))
   }
+  const isDirectory = async (path: string) =>
+    stat(at(path)).then(
+      (found) => found.isDirectory(),
+      () => false,
+    )
   const scp = async (...args: string[]) => runClient(scpProgram, ['-O', '-S', bridge.program, ...args], local)
 
   test('one file both ways, to a directory, under a new name and by a relative path', async () => {

@@ -12,10 +12,11 @@ const maxAheadBytes = 256 * 1024
 const maxDepth = 256
 
 /**
- * `start`: the sink's first go-ahead. `record`: a line of the source. `wait`: a decision. `record_ack`, `data_ack`: the sink's
- * answer. `data`: content. `trailer`: how the source ended the content.
+ * `start`: the sink's first go-ahead. `record`: a line of the source. `wait`: a decision. `times_ack`, `record_ack`, `data_ack`: the
+ * sink's answer. `data`: content. `trailer`: how the source ended the content.
  */
-type State = 'start' | 'record' | 'wait' | 'record_ack' | 'data' | 'trailer' | 'data_ack' | 'dead'
+type Answering = 'start' | 'times_ack' | 'record_ack' | 'data_ack'
+type State = Answering | 'record' | 'wait' | 'data' | 'trailer' | 'dead'
 
 type Finish = (result: FileResult) => void
 
@@ -45,7 +46,9 @@ export class ScpFilter {
   readonly #inside: string[] = []
   #state: State = 'start'
   #anythingAllowed = false
-  #mtime: number | undefined
+  #times: { readonly mtime: number; readonly line: Buffer } | undefined
+  /** Of an entry whose times are at the sink. */
+  #line: Buffer = Buffer.alloc(0)
   #open: OpenEntry | undefined
   #left = 0
   #hash: Hash | undefined
@@ -129,6 +132,7 @@ export class ScpFilter {
       case 'dead':
         return false
       case 'start':
+      case 'times_ack':
       case 'record_ack':
       case 'data_ack':
         return this.#answer(this.#state)
@@ -141,9 +145,14 @@ export class ScpFilter {
     }
   }
 
-  #answer(state: 'start' | 'record_ack' | 'data_ack'): boolean {
+  #answer(state: Answering): boolean {
     const { first } = this.#sink
     if (first === undefined) return false
+    if (first === 0 && state === 'times_ack') {
+      // The source has had its answer to the times already.
+      this.#sink.take(1)
+      return this.#forward(this.#line)
+    }
     if (first === 0) {
       this.#toSource(this.#sink.take(1))
       this.#answered(state, true)
@@ -158,7 +167,7 @@ export class ScpFilter {
     return true
   }
 
-  #answered(state: 'start' | 'record_ack' | 'data_ack', accepted: boolean): void {
+  #answered(state: Answering, accepted: boolean): void {
     const open = this.#open
     this.#state = 'record'
     if (state === 'start' || open === undefined) return
@@ -183,8 +192,10 @@ export class ScpFilter {
         this.#toSink(line)
         return true
       case 'times':
-        this.#mtime = record.mtime
-        return this.#forward(line)
+        // Times of a file that may be denied: they go on with its line.
+        this.#times = { mtime: record.mtime, line }
+        this.#toSource(Buffer.of(0))
+        return true
       case 'end':
         if (this.#inside.pop() === undefined) throw new TransferProtocolError('scp leaves a directory that it did not enter')
         return this.#forward(line)
@@ -209,26 +220,30 @@ export class ScpFilter {
     if (top && this.#mode.direction === 'read' && !isNameOf(this.#mode, entry.name)) {
       throw new TransferProtocolError('scp sends another file than was asked for')
     }
+    this.#moved = 0
     const inside = this.#inside.at(-1)
-    const mtime = this.#mtime
-    this.#mtime = undefined
+    const times = this.#times
+    this.#times = undefined
     const at = await locate(this.#mode, entry, inside, this.#paths)
-    const operation = scpOperation(this.#mode, entry, at.path, mtime)
+    const operation = scpOperation(this.#mode, entry, at.path, times?.mtime)
     const verdict = await this.#decide(operation)
     if (!verdict.allowed) return this.#refuse(verdict.message)
     const finish = this.#running.start(verdict, () => ({ ...this.#counted(), status: 'interrupted' }))
-    if (this.#running.ended) return
     // Anybody on the target may have moved a link while the decision was held.
     const now = await locate(this.#mode, entry, inside, this.#paths)
+    if (this.#running.ended) return
     if (now.missing || now.path !== at.path) {
       finish({ status: now.missing ? 'no_such_file' : 'changed' })
       return this.#refuse(now.missing ? 'No such file or directory' : 'the path leads elsewhere than when it was decided')
     }
-    if (this.#running.ended) return
     this.#anythingAllowed = true
-    this.#moved = 0
     this.#open = { finish, entry, path: at.path }
-    this.#forward(line)
+    if (times === undefined) this.#forward(line)
+    else {
+      this.#toSink(times.line)
+      this.#line = line
+      this.#state = 'times_ack'
+    }
   }
 
   async #decide(operation: FileOperation): Promise<FileVerdict> {
@@ -241,6 +256,8 @@ export class ScpFilter {
 
   /** The source goes on with the next file, as after any error of a sink; a client that is the sink is told, too. */
   #refuse(message: string): void {
+    // The decision may come after the channel's end.
+    if (this.#running.ended) return
     const line = Buffer.from(`\x01scp: ${message.replace(/\p{Cc}/gu, ' ')}\n`)
     this.#toSource(line)
     if (this.#mode.direction === 'read') this.#toSink(line)

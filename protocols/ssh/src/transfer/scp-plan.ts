@@ -6,7 +6,7 @@ import type { ScpRecord } from './scp-records.js'
 export interface ScpPaths {
   /** Canonical path of what `path` leads to, through symbolic links. What doesn't exist yet: its canonical parent and its name. */
   realpath(path: string): Promise<string>
-  /** Whether `path` leads to a directory that exists. */
+  /** Whether `path` leads to a directory; false when nothing is there. */
   isDirectory(path: string): Promise<boolean>
 }
 
@@ -36,15 +36,21 @@ export async function locate(
   inside: string | undefined,
   paths: ScpPaths,
 ): Promise<{ path: string; missing: boolean }> {
-  const spelling = await spelled(mode, entry.name, inside, paths)
-  const path = await paths.realpath(spelling).catch(() => undefined)
+  let spelling = mode.path
+  let path: string | undefined
+  try {
+    spelling = await spelled(mode, entry.name, inside, paths)
+    path = await paths.realpath(spelling)
+  } catch {
+    // The target's own reason stays with it: it would tell what exists.
+  }
   return path !== undefined && isCanonical(path) ? { path, missing: false } : { path: lexical(`/${spelling}`), missing: true }
 }
 
 async function spelled(mode: ScpMode, name: string, inside: string | undefined, paths: ScpPaths): Promise<string> {
   if (inside !== undefined) return joinPath(inside, name)
   if (mode.direction === 'read') return mode.path
-  const into = mode.directory || (await paths.isDirectory(mode.path).catch(() => true))
+  const into = mode.directory || (await paths.isDirectory(mode.path))
   // scp -t: into the directory when there is one, else under the given name itself.
   return into ? joinPath(mode.path.replace(/(.)\/+$/, '$1'), name) : mode.path
 }

@@ -23,6 +23,7 @@ export class ServerLink {
   readonly #outstanding = new Map<number, Outstanding>()
   /** Counts down: clients count up, so a client's id hardly ever has to be changed. */
   #next = 0xffffffff
+  #ended = false
 
   constructor(out: Batch) {
     this.#out = out
@@ -42,6 +43,7 @@ export class ServerLink {
 
   /** A request of the filter's own, in order with the client's. */
   query(frame: (id: number) => Buffer, accepts: readonly ReplyKind[], onReply: (reply: Reply) => void, onEnd: () => void = nothing): void {
+    if (this.#ended) return onEnd()
     const id = this.#freeId()
     this.#outstanding.set(id, { accepts, onReply, onEnd })
     this.#out.add(frame(id))
@@ -74,6 +76,7 @@ export class ServerLink {
   }
 
   end(): void {
+    this.#ended = true
     const asked = [...this.#outstanding.values()]
     this.#outstanding.clear()
     for (const each of asked) each.onEnd()

@@ -177,6 +177,26 @@ describe.skipIf(!present)('the sftp of OpenSSH through the filter', () => {
     expect(authority.effects).toContain(`setstat ${root}/tree/sub/f3`)
   })
 
+  test('a copy on the target is decided as a read and a write, and has no hash', async () => {
+    await writeFile(join(root, 'a'), 'content')
+    const ran = await sftp(`cp ${root}/a ${root}/b`, `-cp ${root}/a ${bridge.directory}/secret/b`, `-cp ${bridge.directory}/secret/key ${root}/c`)
+    expect(await readFile(join(root, 'b'), 'utf8'), ran.output).toBe('content')
+    expect(existsSync(join(bridge.directory, 'secret', 'b'))).toBe(false)
+    expect(existsSync(join(root, 'c'))).toBe(false)
+    expect(authority.of(`sftp put "${root}/b"`).result).toEqual({ bytesWritten: 0, status: 'non-sequential' })
+  })
+
+  test('scp that speaks SFTP: both ways, a tree, and a denial', async () => {
+    const scp = async (...args: string[]) => runClient('/usr/bin/scp', ['-s', '-D', bridge.program, ...args], local)
+    await mkdir(join(local, 'tree'))
+    await writeFile(join(local, 'tree', 'f'), 'content')
+    expect(await scp('-rp', 'tree', `h:${root}`)).toMatchObject({ code: 0 })
+    expect(await scp('-rp', `h:${root}/tree`, 'back')).toMatchObject({ code: 0 })
+    expect(await readFile(join(local, 'back', 'f'), 'utf8')).toBe('content')
+    expect((await scp(`h:${bridge.directory}/secret/key`, 'got')).code).not.toBe(0)
+    expect(existsSync(join(local, 'got'))).toBe(false)
+  })
+
   test('a decision that takes its time delays, and is resolved anew', async () => {
     await writeFile(join(root, 'a'), 'held')
     authority.hold = new Promise((resolve) => setTimeout(resolve, 20))

@@ -92,10 +92,8 @@ const socket = require('node:net').connect({ path: ${JSON.stringify(socket)}, al
 socket.write(JSON.stringify(process.argv.slice(2)) + '\\n')
 process.stdin.pipe(socket)
 socket.pipe(process.stdout)
-process.on('exit', (c) => require('fs').appendFileSync('/tmp/helper.log', 'exit ' + c + ';'))
-process.on('uncaughtException', (e) => require('fs').appendFileSync('/tmp/helper.log', e.stack + ';'))
-process.stdout.on('error', (e) => require('fs').appendFileSync('/tmp/helper.log', 'stdout ' + e.stack + ';'))
-socket.on('error', (e) => {require('fs').appendFileSync('/tmp/helper.log', 'socket ' + e.stack + ';'); process.exit(255)})
+process.stdout.on('error', () => undefined)
+socket.on('error', () => process.exit(255))
 socket.on('end', () => process.stdout.end(() => process.exit(0)))
 `
 }
