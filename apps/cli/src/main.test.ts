@@ -19,7 +19,7 @@ beforeEach(async () => {
     'GET /v1/approvals/a-1': [200, approval],
     'POST /v1/approvals/a-1/approve': [403, { status: 403, code: 'SELF_APPROVAL', detail: 'You are the actor of this run.', hint: 'Ask another dba.' }],
     'GET /v1/sessions/s-1': [200, { id: 's-1' }],
-    'GET /v1/sessions/s-1/events': [200, { items: [{ event: { kind: 'recording', command: 1, chunks: [{ t_us: 0, s: 'r', d: '80x24' }, { t_us: 1, s: 'o', d: 'a\u001b[31mb' }] } }, { event: { kind: 'session.end', reason: 'x' } }] }],
+    'GET /v1/sessions/s-1/events': [200, { items: [{ event: { kind: 'recording', command: 1, chunks: [{ t_us: 0, s: 'r', d: '80x24' }, { t_us: 1, s: 'o', d: 'a\u001b[31mb\r\n' }] } }, { event: { kind: 'session.end', reason: 'x' } }] }],
     'GET /v1/sessions/s-1/recording': [200, [0, 'o', '\u009bc\u2028']],
     'GET /v1/audit/verify': [200, { ok: false, checked: 9, first_bad: { position: 4, problem: 'hash differs' } }],
     'POST /v1/apply': [422, { status: 422, detail: '1 error', errors: [{ path: 'p.yaml', line: 3, column: 5, message: 'unknown key "rule"', suggestion: 'rules' }] }],

@@ -60,7 +60,7 @@ export function recordedText({ command, terminal, chunks, truncated }: Recorded)
   }
   for (const [stream, decoder] of decoders) pieces.push({ stream, text: decoder.end() })
   const lines = pieces.filter((piece) => piece.text !== '').flatMap((piece) =>
-    visibleBlock(piece.text.replace(/\n$/, '')).split('\n').map((line) => `    ${marks[piece.stream]} ${line}`))
+    visibleBlock(piece.text.replace(/\r?\n$/, '')).split('\n').map((line) => `    ${marks[piece.stream]} ${line}`))
   if (truncated) lines.push('    … (the recording reached its limit here)')
   return [visible(`    #${command} ${terminal ? 'in its terminal' : 'printed'}:`), ...lines].join('\n')
 }
