@@ -175,6 +175,13 @@ describe.skipIf(!hasSshd)('ssh, through front and engine to a real sshd', () => 
     expect(await typed().finally(() => (terms.record_terminal_bytes = 1_048_576))).toEqual([])
   })
 
+  test('R what can not be recorded does not go on: the session ends, and what ran with it', async () => {
+    loop.spoolFull = true
+    const result = await ssh(['web-01', 'echo begin; sleep 77']).finally(() => (loop.spoolFull = false))
+    expect(result.code).not.toBe(0)
+    await expect.poll(() => loop.ends.at(-1)).toMatchObject({ reason: 'audit_unavailable' })
+  })
+
   test('files that are copied, and packs, are not recorded', async () => {
     writeFileSync(path.join(directory, 'files', 'private'), 'content-of-the-file')
     const from = loop.events.length

@@ -1,7 +1,7 @@
 import { generateKeyPairSync } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import net from 'node:net'
-import { jwsType, Secret, SessionGuard, verifyGrant, type AgentEventBody, type ApprovalAsk, type ApprovalDecisionPayload, type FrontContext, type HeldPayload, type PublicKeyProof, type SessionEnd, type SessionStart } from '@sallyport/kit'
+import { jwsType, Secret, SessionGuard, SpoolError, verifyGrant, type AgentEventBody, type ApprovalAsk, type ApprovalDecisionPayload, type FrontContext, type HeldPayload, type PublicKeyProof, type SessionEnd, type SessionStart } from '@sallyport/kit'
 import type { Mask, Rule, SessionTerms } from '@sallyport/policy'
 import { generateKeyPair } from '@sallyport/ssh-keys'
 import { CompactSign } from 'jose'
@@ -34,6 +34,8 @@ export class Loopback {
   /** Ends every live session. */
   readonly controllers = new Set<AbortController>()
   decide: (ask: ApprovalAsk) => 'approved' | 'rejected' | undefined = () => undefined
+  /** The spool takes no recordings any more. */
+  spoolFull = false
   port = 0
   #server: net.Server | undefined
   #sessions = 0
@@ -134,6 +136,7 @@ export class Loopback {
     const controller = new AbortController()
     this.controllers.add(controller)
     const append = (event: AgentEventBody) => {
+      if (this.spoolFull && event.kind === 'recording') throw new SpoolError('full', 'the audit spool is full')
       this.events.push(event)
       return { seq: this.events.length } as never
     }
