@@ -29,9 +29,9 @@ export class CredentialsRepository {
     return this.prisma.credential.findUnique({ where: { username } })
   }
 
-  /** Those that a plain key, without a certificate, may log in with, to this target or to any. Newest first. */
+  /** Those that are bound to a key, for this target or for any. Newest first. */
   byKey(keyFingerprint: string, target?: string): Promise<CredentialRow[]> {
-    return this.prisma.credential.findMany({ where: { keyFingerprint, serial: null, ...(target === undefined ? {} : { target }) }, orderBy: { id: 'desc' }, take: 20 })
+    return this.prisma.credential.findMany({ where: { keyFingerprint, ...(target === undefined ? {} : { target }) }, orderBy: { id: 'desc' }, take: 20 })
   }
 
   bySerial(serial: bigint): Promise<CredentialRow | null> {

@@ -26,8 +26,8 @@ export interface IssueRequest {
   readonly ttlSeconds: number
   readonly singleUse: boolean
   /**
-   * Only a proof of this key logs in, or, with a serial, only a certificate of that serial for it. Without effect for a
-   * protocol whose clients prove no key: whoever asks needs not know the protocol beforehand, and sees it in the answer.
+   * Only a proof of this key logs in, by itself or with the certificate of this serial. Without effect for a protocol
+   * whose clients prove no key: whoever asks needs not know the protocol beforehand, and sees it in the answer.
    */
   readonly publicKey?: SshPublicKey | undefined
   readonly serial?: bigint

@@ -16,9 +16,14 @@ export function writeWrappers(directory: string, configFile: string, searchPath:
   }
 }
 
-/** One word for a POSIX shell; rsync and Ansible read these quotes alike. */
+/** One word for a POSIX shell, and for Ansible, which splits like one. */
 export function quoted(text: string): string {
   return /^[\w./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`
+}
+
+/** rsync(1), `--rsh`: no backslashes; a quote in quotes is doubled. */
+export function quotedForRsync(text: string): string {
+  return `'${text.replaceAll("'", "''")}'`
 }
 
 /** The first one in PATH, as the shell would find it. Relative entries are left out: what they mean changes with `cd`. */

@@ -5,7 +5,7 @@ import { CliError } from '../errors.js'
 import type { IssuedCredential } from '../exec/issued-credential.js'
 import type { ClientSetup, ClientWorkspace } from './client.js'
 import { sshConfig } from './ssh-config.js'
-import { quoted, writeWrappers } from './ssh-wrappers.js'
+import { quoted, quotedForRsync, writeWrappers } from './ssh-wrappers.js'
 
 /**
  * OpenSSH's clients, and what runs them: `ssh TARGET`, scp, sftp, rsync, git and Ansible reach the gateway with a key that
@@ -32,18 +32,21 @@ export const sshClient: ClientSetup = {
     // Sockets of ControlMaster: a connection must not outlive this run, nor serve another one that has another identity.
     const sockets = join(directory, 'mux')
     mkdirSync(sockets, { mode: 0o700 })
-    const ssh = `ssh -F ${quoted(configFile)}`
     return {
       PATH: env['PATH'] === undefined || env['PATH'] === '' ? bin : `${bin}:${env['PATH']}`,
       SALLYPORT_SSH_CONFIG: configFile,
-      GIT_SSH_COMMAND: ssh,
+      GIT_SSH_COMMAND: `ssh -F ${quoted(configFile)}`,
       GIT_SSH_VARIANT: 'ssh',
-      RSYNC_RSH: ssh,
+      RSYNC_RSH: `ssh -F ${quotedForRsync(configFile)}`,
       // Ansible's own default, with our file in front.
       ANSIBLE_SSH_ARGS: `-F ${quoted(configFile)} -C -o ControlMaster=auto -o ControlPersist=60s`,
       ANSIBLE_SSH_CONTROL_PATH_DIR: sockets,
       // An ansible.cfg that turns the check off would take any gateway.
       ANSIBLE_HOST_KEY_CHECKING: 'True',
+      // Older keys, and options that could lead around the gateway.
+      ANSIBLE_PRIVATE_KEY_FILE: undefined,
+      ANSIBLE_SSH_COMMON_ARGS: undefined,
+      ANSIBLE_SSH_EXTRA_ARGS: undefined,
     }
   },
 }

@@ -7,7 +7,10 @@ export interface SeenRequest {
   readonly body: unknown
 }
 
-/** A control plane of canned answers, for tests of the CLI: `METHOD /path` → [status, body]. */
+/** [status, body]; a body of text is sent as it is. Or what makes one of the request's body. */
+export type Answer = readonly [number, unknown] | ((body: unknown) => readonly [number, unknown])
+
+/** A control plane of canned answers, for tests of the CLI: `METHOD /path` → answer. */
 export class FakeApi {
   readonly requests: SeenRequest[] = []
   readonly #server: Server
@@ -18,7 +21,7 @@ export class FakeApi {
     this.url = url
   }
 
-  static async start(answers: Readonly<Record<string, readonly [number, unknown]>>): Promise<FakeApi> {
+  static async start(answers: Readonly<Record<string, Answer>>): Promise<FakeApi> {
     const server = createServer()
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
     const address = server.address()
@@ -30,9 +33,12 @@ export class FakeApi {
         const raw = Buffer.concat(chunks).toString('utf8')
         const method = request.method ?? ''
         const path = request.url ?? ''
-        fake.requests.push({ method, path, authorization: request.headers.authorization ?? '', body: raw === '' ? undefined : JSON.parse(raw) })
-        const [status, body] = answers[`${method} ${path.split('?', 1)[0] ?? ''}`] ?? [404, { title: 'Not Found', status: 404 }]
-        response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body))
+        const sent: unknown = raw === '' ? undefined : JSON.parse(raw)
+        fake.requests.push({ method, path, authorization: request.headers.authorization ?? '', body: sent })
+        const answer = answers[`${method} ${path.split('?', 1)[0] ?? ''}`] ?? [404, { title: 'Not Found', status: 404 }]
+        const [status, body] = typeof answer === 'function' ? answer(sent) : answer
+        const isText = typeof body === 'string'
+        response.writeHead(status, { 'content-type': isText ? 'text/plain' : 'application/json' }).end(isText ? body : JSON.stringify(body))
       })
     })
     return fake

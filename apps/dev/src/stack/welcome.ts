@@ -20,8 +20,15 @@ export function writeShortcuts(stack: Stack, root: string): void {
   }
 }
 
+interface TourStep {
+  readonly shows: string
+  readonly commands: readonly string[]
+  /** Needs the demo's host. */
+  readonly host?: true
+}
+
 /** The steps of the tour: what each shows, and its commands. scripts/check-docs.mjs compares README.md with them. */
-export function tour(mintUrl: string): readonly { readonly shows: string; readonly commands: readonly string[] }[] {
+export function tour(mintUrl: string): readonly TourStep[] {
   const claims = '{"repository":"acme/shop","ref":"refs/heads/main","run_id":"42","actor":"octo"}'
   const exec = `sallyport exec ${demoTargetName} --token-file /tmp/ci.jwt -- psql -c`
   return [
@@ -33,6 +40,11 @@ export function tour(mintUrl: string): readonly { readonly shows: string; readon
       shows: 'Dana, a DBA, looks at it and approves, in a third terminal (ID is in the list)',
       commands: ['sallyport-dana approvals list', 'sallyport-dana approvals show ID', 'sallyport-dana approvals approve ID --reason "known duplicates"'],
     },
+    {
+      shows: 'a host, by ssh: allowed, then denied',
+      commands: ['sallyport exec web-01 --token-file /tmp/ci.jwt -- ssh web-01 uptime', 'sallyport exec web-01 --token-file /tmp/ci.jwt -- ssh web-01 cat /etc/shadow'],
+      host: true,
+    },
     { shows: 'who did what, and whether the record is whole', commands: ['sallyport sessions list', 'sallyport sessions replay ID', 'sallyport audit search --limit 5', 'sallyport audit verify'] },
   ]
 }
@@ -40,13 +52,15 @@ export function tour(mintUrl: string): readonly { readonly shows: string; readon
 /** What to try next, for people. */
 export function welcome(stack: Stack): string {
   const bin = join(stack.files.data, 'bin')
-  const steps = tour(stack.issuer.mintUrl).map(({ shows, commands }) => [`  # ${shows}`, ...commands.map((command) => `  ${command}`)].join('\n'))
+  const { host } = stack
+  const possible = tour(stack.issuer.mintUrl).filter((step) => step.host === undefined || host !== undefined)
+  const steps = possible.map(({ shows, commands }) => [`  # ${shows}`, ...commands.map((command) => `  ${command}`)].join('\n'))
   return `
 Sallyport is running. The database stays in ${stack.files.data}; Ctrl-C stops everything.
 
   control plane   ${stack.apiUrl}   (API page: ${stack.apiUrl}/docs)
   gateway         localhost:${stack.gateways[0]?.port('listeners.postgres') ?? 0}, CA ${stack.files.caFile}
-  issuer          ${stack.issuer.url}   (plays the CI's identity provider)
+${host ? `  ssh             localhost:${stack.gateways[0]?.portOrNone('listeners.ssh') ?? 0}; target web-01, whose project lies in ${host.facts.projectDirectory}\n` : ''}  issuer          ${stack.issuer.url}   (plays the CI's identity provider)
 
 In another terminal (psql must be installed):
 

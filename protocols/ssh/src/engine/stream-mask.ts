@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer'
 import type { CompiledMasks } from '@sallyport/policy'
 
 /** A line longer than this is looked at in pieces that overlap. */
@@ -11,6 +12,8 @@ const wordMilliseconds = 1000
 const unfinishedWord = /[A-Za-z0-9@._+/=:-]{4,256}$/
 
 const newline = 0x0a
+/** What can hold a find at all, in bytes that are no text. */
+const readable = /[\t\r\n\x1b\x20-\x7e]{8,}/g
 
 export interface StreamMaskOptions {
   /** Bytes that may go on. */
@@ -140,14 +143,36 @@ export class StreamMask {
       shown = bytes.subarray(end)
     }
     if (shown.length === 0) return
-    if (!masks.mayDetect(shown)) {
-      this.#options.emit(shown)
-      return
-    }
-    // Latin-1 keeps every byte as one character; what detectors look for is ASCII, and so is what they put in place.
-    const result = masks.detectors(shown.toString('latin1'))
+    if (!masks.mayDetect(shown)) this.#options.emit(shown)
+    else if (isUtf8(shown)) this.#showText(masks, shown)
+    else this.#showBinary(masks, shown)
+  }
+
+  #showText(masks: CompiledMasks, bytes: Buffer): void {
+    const result = masks.detectors(bytes.toString('utf8'))
     this.#masked += result.count
-    this.#options.emit(result.count === 0 ? shown : Buffer.from(result.text, 'latin1'))
+    this.#options.emit(result.count === 0 ? bytes : Buffer.from(result.text, 'utf8'))
+  }
+
+  /**
+   * Bytes that are no text: detectors see the pieces of plain ASCII in them, one by one. Over the whole they would take
+   * digits from anywhere in a picture or an archive for a number, and spoil it.
+   */
+  #showBinary(masks: CompiledMasks, bytes: Buffer): void {
+    const text = bytes.toString('latin1')
+    let shown = 0
+    readable.lastIndex = 0
+    for (let match = readable.exec(text); match !== null; match = readable.exec(text)) {
+      const piece = bytes.subarray(match.index, readable.lastIndex)
+      if (!masks.mayDetect(piece)) continue
+      const result = masks.detectors(match[0])
+      if (result.count === 0) continue
+      if (match.index > shown) this.#options.emit(bytes.subarray(shown, match.index))
+      this.#options.emit(Buffer.from(result.text, 'latin1'))
+      this.#masked += result.count
+      shown = readable.lastIndex
+    }
+    if (shown < bytes.length) this.#options.emit(shown === 0 ? bytes : bytes.subarray(shown))
   }
 
   #stopTimer(): void {

@@ -1,7 +1,7 @@
 import type { AuthConversation, ChannelError, FrontContext, SessionGranted } from '@sallyport/kit'
 import { splitUserName } from '@sallyport/ssh-keys'
 import type { AuthContext, AuthenticationType, PublicKeyAuthContext } from 'ssh2'
-import { signatureBlob } from './signature.js'
+import { signatureBlob, signedAlgorithm } from './signature.js'
 
 /** Tries of all kinds on one connection. An offered key without a signature is none. */
 const maxAttempts = 8
@@ -12,6 +12,8 @@ const maxTokenBytes = 16 * 1024
 export const methods: AuthenticationType[] = ['publickey', 'keyboard-interactive', 'password']
 
 const keyAlgorithms = new Set(['ssh-ed25519', 'ecdsa-sha2-nistp256', 'ecdsa-sha2-nistp384', 'ecdsa-sha2-nistp521', 'ssh-rsa'])
+/** An RSA certificate is named by the hash of its proof (RFC 8332), and never comes with SHA-1. */
+const certifiedAlgorithms = new Set([...keyAlgorithms, 'rsa-sha2-256', 'rsa-sha2-512'].filter((name) => name !== 'ssh-rsa'))
 
 export interface Authenticated {
   readonly granted: SessionGranted
@@ -60,7 +62,8 @@ export class Authentication {
   async #publicKey(context: PublicKeyAuthContext, user: string): Promise<Authenticated | ChannelError | undefined> {
     const { algo } = context.key
     const certificate = algo.endsWith('-cert-v01@openssh.com')
-    if (!keyAlgorithms.has(certificate ? algo.slice(0, -'-cert-v01@openssh.com'.length) : algo)) return undefined
+    const known = certificate ? certifiedAlgorithms : keyAlgorithms
+    if (!known.has(certificate ? algo.slice(0, -'-cert-v01@openssh.com'.length) : algo)) return undefined
     if (context.signature === undefined || context.blob === undefined) {
       this.#offers += 1
       if (this.#offers <= maxOffers) context.accept()
@@ -70,7 +73,7 @@ export class Authentication {
     if (signature === undefined) return undefined
     const { data: key } = context.key
     const { blob: signedData } = context
-    return this.#converse(user, (conversation) => conversation.publicKey({ algorithm: algo, key, signature, signedData }))
+    return this.#converse(user, (conversation) => conversation.publicKey({ algorithm: signedAlgorithm(algo, context.hashAlgo), key, signature, signedData }))
   }
 
   #token(user: string, token: string): Promise<Authenticated | ChannelError | undefined> {

@@ -17,11 +17,19 @@ export function signatureBlob(algorithm: string, hash: string | undefined, signa
   if (algorithm === 'ssh-ed25519') return Buffer.concat([sshString(Buffer.from(algorithm)), sshString(signature)])
   if (algorithm === 'ssh-rsa') {
     if (hash !== 'sha256' && hash !== 'sha512') return undefined
-    return Buffer.concat([sshString(Buffer.from(hash === 'sha256' ? 'rsa-sha2-256' : 'rsa-sha2-512')), sshString(signature)])
+    return Buffer.concat([sshString(Buffer.from(signedAlgorithm(algorithm, hash))), sshString(signature)])
   }
   if (!algorithm.startsWith('ecdsa-sha2-nistp')) return undefined
   const numbers = derIntegers(signature)
   return numbers && Buffer.concat([sshString(Buffer.from(algorithm)), sshString(Buffer.concat(numbers.map(sshString)))])
+}
+
+/**
+ * The algorithm as the client named and signed it. ssh2 takes an RSA key's apart into the key's type and a hash; the proof
+ * must name what stands in the signed data.
+ */
+export function signedAlgorithm(algorithm: string, hash: string | undefined): string {
+  return algorithm === 'ssh-rsa' && hash !== undefined ? `rsa-sha2-${hash.slice('sha'.length)}` : algorithm
 }
 
 /** SEQUENCE { INTEGER r, INTEGER s } of lengths below 128, or one length byte more for P-521. */

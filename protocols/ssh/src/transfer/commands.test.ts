@@ -95,6 +95,12 @@ describe('rsync', () => {
     'rsync --server -logDtpre.iLsfxCIvu . /d --log-file=/x',
     'rsync --server -logDtpre.iLsfxCIvu . /d /e',
     'rsync --server -blogDtpre.iLsfxCIvu --suffix=/../x . /d',
+    // popt would take the next word for the value, and the first path for the directory to start in.
+    'rsync --server --sender -re.LsfxCIvu --suffix . /d secret',
+    'rsync --server -re.LsfxCIvu --timeout . /d',
+    'rsync --server -re.LsfxCIvu --suffix= . /d',
+    'rsync --server -re.LsfxCIvu --inplace=1 . /d',
+    'rsync --server -Rre.LsfxCIvu --no-implied-dirs . /d',
     'rsync --server -logDtpre.iLsfxCIvu /d',
     'rsync --server',
     'rsync --sender --server -r . /x',

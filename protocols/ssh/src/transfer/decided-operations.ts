@@ -95,6 +95,7 @@ export class DecidedOperations {
         handle = open
       })
     } else {
+      if (plan.resized !== undefined) handles.changed(plan.resized.path, plan.resized.size)
       link.forward(act.frame, accepts[request.kind] ?? [], (reply, frame) => {
         handles.noteAccounts(reply)
         finish?.({ status: outcome(reply) })

@@ -20,7 +20,10 @@ export interface FileOperation {
 export interface FileResult {
   readonly bytesRead?: number
   readonly bytesWritten?: number
-  /** Of the whole content, in hexadecimal. Left out when the content wasn't read or written whole and in order. */
+  /**
+   * Of the whole content, in hexadecimal. Left out when the content wasn't read or written whole and in order, or the channel
+   * changed the file beside it. What others on the target do, and the same file under another hard link, isn't seen.
+   */
   readonly sha256?: string
   /**
    * `ok`; `complete`, `partial`, `non-sequential` for content; `interrupted` when the channel ended first;

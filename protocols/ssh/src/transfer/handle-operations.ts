@@ -79,11 +79,22 @@ export class HandleOperations {
         const key = keyOf(reply.handle)
         if (this.#handles.has(key)) throw new TransferProtocolError('the SFTP server gave out a handle twice')
         const handle = new OpenHandle(opened, finish, this.#budget)
+        const shared = opened.write && this.#writers(opened.path).length > 0
         this.#handles.set(key, handle)
+        // Two writers of one file: neither's bytes need be what stays there.
+        if (shared) this.changed(opened.path, undefined)
         onOpen(handle)
       } else finish({ status: outcome(reply) })
       this.#toClient.add(answer)
     })
+  }
+
+  /**
+   * The content of a file changes otherwise than by a write on the one handle that writes it: what was hashed may be overwritten.
+   * @param size that the file gets; undefined when that isn't known
+   */
+  changed(path: string, size: number | undefined): void {
+    for (const handle of this.#writers(path)) handle.changedElsewhere(size)
   }
 
   /** Owners that the client is shown: it may ask for their names. */
@@ -141,7 +152,7 @@ export class HandleOperations {
       if (reply.kind === 'data') {
         if (reply.data.length > request.length) throw new TransferProtocolError('the SFTP server sent more than was asked')
         handle.wasRead(request.offset, reply.data)
-      } else if (reply.kind === 'status' && reply.code === status.eof) handle.metEnd(request.offset)
+      } else if (reply.kind === 'status' && reply.code === status.eof && request.length > 0) handle.metEnd(request.offset)
       this.#toClient.add(answer)
       done()
     })
@@ -219,6 +230,10 @@ export class HandleOperations {
 
   #refuse(id: number, code: number, message: string): void {
     this.#toClient.add(encodeStatus(id, code, message))
+  }
+
+  #writers(path: string): OpenHandle[] {
+    return [...this.#handles.values()].filter(({ opened }) => opened.write && opened.path === path)
   }
 
   #get(handle: Buffer): OpenHandle | undefined {

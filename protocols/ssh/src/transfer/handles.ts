@@ -51,8 +51,12 @@ export class OpenHandle {
     this.#endAt = Math.min(this.#endAt ?? offset, offset)
   }
 
-  /** Content on its way: hashed now, since it isn't kept until the server says whether it is written. */
+  /**
+   * Content on its way: hashed now, since it isn't kept until the server says whether it is written. A server appends in the order
+   * of arrival, so pieces put in order by their offsets would give a hash of what is not in the file.
+   */
   isWritten(offset: number, data: Buffer): void {
+    if (this.opened.append && this.#writes.contiguous !== offset) this.#writes.spoil()
     this.#writes.add(offset, data)
   }
 
@@ -64,6 +68,11 @@ export class OpenHandle {
   writeFailed(reason: string): void {
     this.#failure ??= reason
     this.#writes.spoil()
+  }
+
+  /** The file gets another length, or with `undefined` another writer: only a cut behind what was written leaves that as it is. */
+  changedElsewhere(size: number | undefined): void {
+    if (size === undefined || this.#writes.contiguous !== size) this.#writes.spoil()
   }
 
   /** Content that the server copied by itself was never seen here. */

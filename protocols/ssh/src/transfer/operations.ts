@@ -16,6 +16,8 @@ export interface Opened {
   readonly read: boolean
   readonly write: boolean
   readonly directory: boolean
+  /** Every write goes to the end, whatever its offset says. */
+  readonly append: boolean
 }
 
 /** A request, resolved: what is to be decided, and what happens when it is allowed. */
@@ -24,6 +26,8 @@ export interface Plan {
   readonly operation?: FileOperation
   readonly act: { readonly to: 'server'; readonly frame: Buffer } | { readonly to: 'client'; readonly frame: Buffer; readonly status: string }
   readonly opened?: Opened
+  /** A file that gets another length otherwise than by writing. */
+  readonly resized?: { readonly path: string; readonly size: number }
 }
 
 type Naming =
@@ -78,7 +82,7 @@ export class Planner {
       case 'fsetstat': {
         if (handlePath === undefined) throw new RequestRefused(status.failure, 'unknown handle')
         const frame = encodePacket(packet.fsetstat, request.id, [encodeString(request.handle), request.attributes.raw])
-        return { operation: setstat(handlePath, request.attributes), act: { to: 'server', frame } }
+        return { operation: setstat(handlePath, request.attributes), act: { to: 'server', frame }, ...resizing(handlePath, request.attributes) }
       }
       case 'rename':
       case 'posix-rename':
@@ -109,13 +113,13 @@ export class Planner {
     const verb = write ? (read ? 'get and put' : 'put') : 'get'
     const frame = encodePacket(packet.open, request.id, [encodeString(at.path), flags, attributes.raw])
     const plan = settled(request.id, at, operation(effects, `${verb} ${quotePath(at.path)}`), frame)
-    return { ...plan, opened: { path: at.path, read, write, directory: false } }
+    return { ...plan, opened: { path: at.path, read, write, directory: false, append: (flags & openFlag.append) !== 0 } }
   }
 
   #simple(request: { id: number }, at: CanonicalPath, action: FileAction, verb: string, type: number): Plan {
     const frame = encodePacket(type, request.id, [encodeString(at.path)])
     const plan = settled(request.id, at, operation([effect(action, at.path)], `${verb} ${quotePath(at.path)}`), frame)
-    return type === packet.opendir ? { ...plan, opened: { path: at.path, read: false, write: false, directory: true } } : plan
+    return type === packet.opendir ? { ...plan, opened: { path: at.path, read: false, write: false, directory: true, append: false } } : plan
   }
 
   /** REALPATH and its like answer with a path: that is decided as a stat of it, for it tells that it exists and where links point. */
@@ -153,7 +157,7 @@ export class Planner {
     const fields = [encodeString(at.path), attributes.raw]
     if (kind !== 'mkdir') {
       const frame = kind === 'setstat' ? encodePacket(packet.setstat, id, fields) : encodeExtended(id, 'lsetstat@openssh.com', fields)
-      return settled(id, at, setstat(at.path, attributes), frame)
+      return { ...settled(id, at, setstat(at.path, attributes), frame), ...resizing(at.path, attributes) }
     }
     const mode = attributes.permissions === undefined ? {} : { mode: octalMode(attributes.permissions) }
     const effects = [effect('mkdir', at.path, mode), ...privileged(at.path, attributes)]
@@ -230,6 +234,10 @@ function setstat(path: string, attributes: Attributes): FileOperation {
   const details = attributeDetails(attributes)
   const words = Object.entries(details).map(([name, value]) => ` ${name}=${value}`)
   return operation([effect('setstat', path, details)], `setstat ${quotePath(path)}${words.join('')}`)
+}
+
+function resizing(path: string, { size }: Attributes): Pick<Plan, 'resized'> {
+  return size === undefined ? {} : { resized: { path, size: Number(size) } }
 }
 
 /**

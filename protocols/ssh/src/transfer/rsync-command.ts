@@ -9,18 +9,11 @@ const bundle = new RegExp(`^-([${letters}]*)(e\\d{0,3}\\.[a-zA-Z]*)?$`)
 
 /**
  * Long options that only change how files are carried. Everything else is a reason not to recognise the command: options that run
- * programs, that write or read elsewhere (log files, directories for backups, temporary files, links), or that name the paths in
- * the stream (--files-from).
+ * programs, that write or read elsewhere (log files, directories for backups, temporary files, links), that name the paths in the
+ * stream (--files-from), or that let a receiver go through symbolic links (--no-implied-dirs).
  */
-const plainOptions: ReadonlySet<string> = new Set([
+const flags: ReadonlySet<string> = new Set([
   '--append',
-  '--compress-choice',
-  '--compress-level',
-  '--checksum-choice',
-  '--checksum-seed',
-  '--block-size',
-  '--bwlimit',
-  '--debug',
   '--delay-updates',
   '--existing',
   '--force',
@@ -29,32 +22,42 @@ const plainOptions: ReadonlySet<string> = new Set([
   '--ignore-existing',
   '--ignore-missing-args',
   '--ignore-non-existing',
-  '--info',
   '--inplace',
   '--list-only',
-  '--log-format',
-  '--max-delete',
-  '--max-size',
-  '--min-size',
-  '--modify-window',
   '--mkpath',
   '--msgs2stderr',
   '--new-compress',
-  '--no-implied-dirs',
   '--no-msgs2stderr',
   '--no-relative',
   '--no-specials',
   '--numeric-ids',
   '--old-compress',
   '--open-noatime',
-  '--out-format',
   '--partial',
   '--preallocate',
   '--safe-links',
   '--size-only',
-  '--skip-compress',
   '--specials',
   '--stats',
+])
+
+/** Only as `--name=value`: without it, popt takes the next word for the value, be it the `.` before the paths. */
+const valued: ReadonlySet<string> = new Set([
+  '--block-size',
+  '--bwlimit',
+  '--checksum-choice',
+  '--checksum-seed',
+  '--compress-choice',
+  '--compress-level',
+  '--debug',
+  '--info',
+  '--log-format',
+  '--max-delete',
+  '--max-size',
+  '--min-size',
+  '--modify-window',
+  '--out-format',
+  '--skip-compress',
   '--suffix',
   '--timeout',
 ])
@@ -72,6 +75,9 @@ const deleting: ReadonlySet<string> = new Set([
 /**
  * `rsync --server [--sender] options . path…`. `details.delete` and `details.removeSource` say that it removes files below the
  * paths, which a decision must cover as well.
+ *
+ * What stays open: the stream isn't read. A hostile client of a receiver sends its own list of files, and an rsync that goes through
+ * symbolic links below the path (before 3.4.0, or CVE-2024-12087 and -12088) then writes where they lead.
  */
 export function recogniseRsync(argv: readonly string[]): Transfer | undefined {
   if (argv[1] !== '--server') return undefined
@@ -102,5 +108,5 @@ function option(word: string, details: Details): boolean {
   if (value === undefined && deleting.has(name)) return (details.delete = true)
   if (word === '--remove-source-files') return (details.removeSource = true)
   // A suffix with a slash would put backups elsewhere.
-  return plainOptions.has(name) && !(value?.includes('/') === true)
+  return value === undefined ? flags.has(name) : valued.has(name) && value !== '' && !value.includes('/')
 }

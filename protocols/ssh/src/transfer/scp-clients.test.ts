@@ -1,3 +1,4 @@
+import { spawn } from 'node:child_process'
 import { createHash, randomBytes } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { chmod, mkdir, readFile, realpath, stat, symlink, writeFile } from 'node:fs/promises'
@@ -120,6 +121,31 @@ describe.skipIf(!existsSync(scpProgram))('the legacy scp of OpenSSH through the 
     expect((await scp(`h:${root}/nothing`, 'got')).output).toContain('No such file')
     await writeFile(join(local, 'a'), 'a')
     expect((await scp('a', 'a', `h:${secret}/nowhere`)).output).not.toContain('No such file')
+  })
+
+  test('S5 a second tree under a name that the first one made: decided where scp puts it', async () => {
+    const base = join(root, 'new')
+    const child = spawn(scpProgram, ['-r', '-t', base], { stdio: ['pipe', 'pipe', 'ignore'] })
+    const mode = { direction: 'write', path: base, recursive: true, directory: false, preserve: false } as const
+    let acks = 0
+    const failures: string[] = []
+    const sinks = {
+      toServer: (bytes: Buffer) => void child.stdin.write(bytes),
+      toClient: (bytes: Buffer) => void (acks += bytes.length),
+      fail: (reason: string) => void failures.push(reason),
+    }
+    const filter = new ScpFilter(mode, authority, { realpath: canonical, isDirectory }, sinks)
+    child.stdout.on('data', (bytes: Buffer) => filter.fromServer(bytes))
+    const lines = ['D0755 0 x\n', 'D0755 0 y\n', 'E\n', 'E\n', 'D0755 0 y\n', 'C0644 1 f\n', 'Z\0']
+    for (const [index, line] of lines.entries()) {
+      await expect.poll(() => acks).toBe(index + 1)
+      filter.fromClient(Buffer.from(line))
+    }
+    await expect.poll(() => acks).toBe(lines.length + 1)
+    child.stdin.end()
+    expect(failures).toEqual([])
+    expect(await readFile(join(base, 'f'), 'utf8')).toBe('Z')
+    expect(authority.effects.at(-1)).toBe(`write ${base}/f`)
   })
 
   test('a held decision delays', async () => {

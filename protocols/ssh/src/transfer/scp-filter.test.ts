@@ -9,10 +9,11 @@ function scripted(mode: Partial<ScpMode>, allow: (path: string) => boolean = () 
   const authority = new RecordingAuthority(({ path }) => allow(path))
   const seen = { server: '', client: '', failures: [] as string[] }
   const links = new Map<string, string>()
+  const target = { isDirectory: async () => true }
   const filter = new ScpFilter(
     { direction: 'write', path: '/d', recursive: false, directory: true, preserve: false, ...mode },
     authority,
-    { realpath: async (path) => links.get(path) ?? path, isDirectory: async () => true },
+    { realpath: async (path) => links.get(path) ?? path, isDirectory: async () => target.isDirectory() },
     {
       toServer: (bytes) => (seen.server += bytes.toString('latin1')),
       toClient: (bytes) => (seen.client += bytes.toString('latin1')),
@@ -27,7 +28,7 @@ function scripted(mode: Partial<ScpMode>, allow: (path: string) => boolean = () 
     filter.fromServer(Buffer.from(text, 'latin1'))
     await settle()
   }
-  return { filter, authority, seen, client, server, links }
+  return { filter, authority, seen, client, server, links, target }
 }
 
 describe('lines', () => {
@@ -53,6 +54,31 @@ describe('upload', () => {
     await server('\0')
     expect(seen.server).toBe('C0644 6 a\nE\nE\nE\n\0')
     expect(authority.asked[0]?.result).toMatchObject({ bytesWritten: 6, status: 'complete' })
+  })
+
+  test('S5 the sink looks once whether its path is a directory, before its go-ahead; so does the filter', async () => {
+    const { authority, client, server, target } = scripted({ path: '/new', recursive: true, directory: false })
+    target.isDirectory = async () => false
+    await server('\0')
+    target.isDirectory = async () => true
+    await client('D0755 0 x\n')
+    await server('\0')
+    await client('E\n')
+    await server('\0')
+    await client('D0755 0 y\n')
+    await server('\0')
+    await client('C0644 1 f\n')
+    expect(authority.effects).toEqual(['mkdir /new', 'mkdir /new', 'write /new/f'])
+  })
+
+  test('a target that does not tell whether its path is a directory gets nothing', async () => {
+    const { authority, client, seen, server, target } = scripted({ directory: false })
+    target.isDirectory = async () => Promise.reject(new Error('no sftp'))
+    await server('\0')
+    await client('C0644 1 f\n')
+    expect(seen.server).toBe('')
+    expect(seen.client).toContain('No such file')
+    expect(authority.asked[0]?.result).toEqual({ status: 'no_such_file' })
   })
 
   test('content sent ahead of the answer runs into the decision, not past it', async () => {

@@ -3,7 +3,7 @@ import { TransferProtocolError } from './codec/errors.js'
 import { Drained } from './drained.js'
 import type { FileAuthority, FileOperation, FileResult, FileVerdict, FilterSinks } from './file-authority.js'
 import { RunningOperations } from './running.js'
-import { baseOperation, isNameOf, locate, scpOperation, type ScpEntry, type ScpMode, type ScpPaths } from './scp-plan.js'
+import { baseOperation, isNameOf, locate, scpOperation, sinksInto, type ScpEntry, type ScpMode, type ScpPaths } from './scp-plan.js'
 import { maxLineBytes, parseScpRecord } from './scp-records.js'
 import { ScpStream } from './scp-stream.js'
 
@@ -45,6 +45,7 @@ export class ScpFilter {
   /** Canonical directories that the transfer is in. */
   readonly #inside: string[] = []
   #state: State = 'start'
+  #into: boolean | undefined
   #anythingAllowed = false
   #times: { readonly mtime: number; readonly line: Buffer } | undefined
   /** Of an entry whose times are at the sink. */
@@ -153,6 +154,10 @@ export class ScpFilter {
       this.#sink.take(1)
       return this.#forward(this.#line)
     }
+    if (first === 0 && state === 'start' && this.#mode.direction === 'write') {
+      this.#wait(this.#begin(this.#sink.take(1)))
+      return false
+    }
     if (first === 0) {
       this.#toSource(this.#sink.take(1))
       this.#answered(state, true)
@@ -165,6 +170,14 @@ export class ScpFilter {
     this.#toSource(line)
     this.#answered(state, false)
     return true
+  }
+
+  /** The go-ahead is kept back meanwhile: what the client does after it comes too late to change the answer. */
+  async #begin(goAhead: Buffer): Promise<void> {
+    this.#into = await sinksInto(this.#mode, this.#paths)
+    if (this.#running.ended) return
+    this.#toSource(goAhead)
+    this.#answered('start', true)
   }
 
   #answered(state: Answering, accepted: boolean): void {
@@ -221,16 +234,16 @@ export class ScpFilter {
       throw new TransferProtocolError('scp sends another file than was asked for')
     }
     this.#moved = 0
-    const inside = this.#inside.at(-1)
+    const place = { inside: this.#inside.at(-1), into: this.#into }
     const times = this.#times
     this.#times = undefined
-    const at = await locate(this.#mode, entry, inside, this.#paths)
+    const at = await locate(this.#mode, entry, place, this.#paths)
     const operation = scpOperation(this.#mode, entry, at.path, times?.mtime)
     const verdict = await this.#decide(operation)
     if (!verdict.allowed) return this.#refuse(verdict.message)
     const finish = this.#running.start(verdict, () => ({ ...this.#counted(), status: 'interrupted' }))
     // Anybody on the target may have moved a link while the decision was held.
-    const now = await locate(this.#mode, entry, inside, this.#paths)
+    const now = await locate(this.#mode, entry, place, this.#paths)
     if (this.#running.ended) return
     if (now.missing || now.path !== at.path) {
       finish({ status: now.missing ? 'no_such_file' : 'changed' })
@@ -271,7 +284,7 @@ export class ScpFilter {
   }
 
   async #screen(line: Buffer, show: (line: Buffer) => void): Promise<void> {
-    const { path } = await locate({ ...this.#mode, direction: 'read' }, { name: '' }, undefined, this.#paths)
+    const { path } = await locate({ ...this.#mode, direction: 'read' }, { name: '' }, { inside: undefined, into: undefined }, this.#paths)
     const verdict = await this.#decide(baseOperation(path))
     if (verdict.allowed) this.#running.start(verdict, () => ({ status: 'interrupted' }))({ status: 'failure' })
     if (this.#running.ended) return

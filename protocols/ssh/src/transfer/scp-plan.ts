@@ -25,33 +25,52 @@ export interface ScpMode {
 
 export type ScpEntry = Extract<ScpRecord, { kind: 'file' | 'directory' }>
 
+/** Where in the transfer an entry stands. */
+export interface ScpPlace {
+  /** Canonical directory that the transfer is in; undefined at the top. */
+  readonly inside: string | undefined
+  /** Whether the sink puts what comes at the top into its path, rather than under it as a name; undefined when that isn't known. */
+  readonly into: boolean | undefined
+}
+
+/**
+ * Whether the sink will put files into its path. It looks once, when it starts, and so must we: a path that becomes a directory by
+ * the first entry is still the name of the second one for it.
+ */
+export async function sinksInto(mode: ScpMode, paths: ScpPaths): Promise<boolean | undefined> {
+  try {
+    return mode.directory || (await paths.isDirectory(mode.path))
+  } catch {
+    return undefined
+  }
+}
+
 /**
  * Where an entry lies.
- * @param inside canonical directory that the transfer is in; undefined at the top
  * @returns its canonical path; or, as `missing`, only its spelling, when the target can't resolve it
  */
 export async function locate(
   mode: ScpMode,
   entry: { readonly name: string },
-  inside: string | undefined,
+  place: ScpPlace,
   paths: ScpPaths,
 ): Promise<{ path: string; missing: boolean }> {
   let spelling = mode.path
   let path: string | undefined
   try {
-    spelling = await spelled(mode, entry.name, inside, paths)
-    path = await paths.realpath(spelling)
+    const found = spelled(mode, entry.name, place)
+    if (found !== undefined) path = await paths.realpath((spelling = found))
   } catch {
     // The target's own reason stays with it: it would tell what exists.
   }
   return path !== undefined && isCanonical(path) ? { path, missing: false } : { path: lexical(`/${spelling}`), missing: true }
 }
 
-async function spelled(mode: ScpMode, name: string, inside: string | undefined, paths: ScpPaths): Promise<string> {
+/** Undefined when it can't be told where the sink will put it. */
+function spelled(mode: ScpMode, name: string, { inside, into }: ScpPlace): string | undefined {
   if (inside !== undefined) return joinPath(inside, name)
   if (mode.direction === 'read') return mode.path
-  const into = mode.directory || (await paths.isDirectory(mode.path))
-  // scp -t: into the directory when there is one, else under the given name itself.
+  if (into === undefined) return undefined
   return into ? joinPath(mode.path.replace(/(.)\/+$/, '$1'), name) : mode.path
 }
 

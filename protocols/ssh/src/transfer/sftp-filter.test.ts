@@ -281,6 +281,62 @@ describe('order and end', () => {
     expect(authority.asked[0]?.result).toEqual({ bytesWritten: 0, status: 'failure' })
   })
 
+  describe('S5 no hash for content that is not what stays in the file', () => {
+    const sized = (size: number) => Buffer.concat([Buffer.from([0, 0, 0, 1]), offset(size)])
+    const setSize = (id: number, path: string, size: number) => encodePacket(packet.setstat, id, [text(path), sized(size)])
+    const setHandleSize = (id: number, handle: string, size: number) => encodePacket(packet.fsetstat, id, [text(handle), sized(size)])
+    const written = async (flags: number, ...packets: Buffer[]) => {
+      const authority = all()
+      const sftp = await new ScriptedSftp(authority).init()
+      sftp.answer = (request) => (request.kind === 'fstat' ? encodePacket(packet.attrs, request.id, [sized(5)]) : sftp.usual(request))
+      await sftp.send(open(1, '/a', flags))
+      await sftp.send(...packets)
+      await sftp.send(close(90, 'h0'))
+      return authority.asked[0]?.result
+    }
+    const twoPieces = [write(2, 'h0', 'BBBB', 1), write(3, 'h0', 'A', 0)]
+
+    test('without a change beside it, it has one: in order or not, and after a cut behind what was written', async () => {
+      const whole = { bytesWritten: 5, sha256: expect.any(String), status: 'complete' }
+      expect(await written(2, ...twoPieces)).toEqual(whole)
+      expect(await written(2 | 4, write(2, 'h0', 'A', 0), write(3, 'h0', 'BBBB', 1))).toEqual(whole)
+      expect(await written(2, ...twoPieces, setHandleSize(4, 'h0', 5), setSize(5, '/other', 0))).toEqual(whole)
+    })
+
+    test.each([
+      ['appended in another order than the offsets say', 2 | 4, twoPieces],
+      ['cut and made longer again, by handle', 2, [...twoPieces, setHandleSize(4, 'h0', 0), setHandleSize(5, 'h0', 5)]],
+      ['cut and made longer again, by path', 2, [...twoPieces, setSize(4, '/a', 0), setSize(5, '/a', 5)]],
+      ['cut before an earlier piece comes', 2, [write(2, 'h0', 'BBBB', 1), setSize(4, '/a', 0), write(3, 'h0', 'A', 0)]],
+      ['with a second writer', 2, [...twoPieces, open(4, '/a', 2)]],
+      ['with a second writer before an earlier piece comes', 2, [write(2, 'h0', 'BBBB', 1), open(4, '/x/../a', 2), write(3, 'h0', 'A', 0)]],
+    ])('%s', async (_, flags, packets) => {
+      expect(await written(flags, ...packets)).toEqual({ bytesWritten: 5, status: 'non-sequential' })
+    })
+
+    test('a second writer has none either; a reader takes nothing away', async () => {
+      const authority = all()
+      const sftp = await new ScriptedSftp(authority).init()
+      sftp.answer = (request) => (request.kind === 'fstat' ? encodePacket(packet.attrs, request.id, [sized(4)]) : sftp.usual(request))
+      await sftp.send(open(1, '/a', 2), open(2, '/a', 2), open(3, '/b', 2), open(4, '/b', 1))
+      await sftp.send(write(5, 'h1'), write(6, 'h2'), close(7, 'h1'), close(8, 'h2'))
+      expect(authority.asked[1]?.result).toEqual({ bytesWritten: 4, status: 'non-sequential' })
+      expect(authority.asked[2]?.result).toMatchObject({ bytesWritten: 4, status: 'complete' })
+    })
+
+    test('an empty READ that is answered with the end of the file tells nothing about its length', async () => {
+      const authority = all()
+      const sftp = await new ScriptedSftp(authority).init()
+      sftp.answer = (request) => {
+        if (request.kind === 'fstat') return encodePacket(packet.attrs, request.id, [sized(100)])
+        return request.kind === 'read' && request.length === 0 ? encodeStatus(request.id, status.eof, '') : sftp.usual(request)
+      }
+      await sftp.send(open(1, '/a'))
+      await sftp.send(read(2, 'h0', 0, 4), read(3, 'h0', 4, 0), close(4, 'h0'))
+      expect(authority.asked[0]?.result).toEqual({ bytesRead: 4, status: 'partial' })
+    })
+  })
+
   test('S7 a client that floods while it has to wait is stopped at the limit', async () => {
     const authority = all()
     const sftp = await new ScriptedSftp(authority, { maxPendingBytes: 10_000 }).init()
