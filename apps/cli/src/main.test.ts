@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
@@ -18,6 +18,9 @@ beforeEach(async () => {
     'GET /v1/approvals': [200, { items: [approval] }],
     'GET /v1/approvals/a-1': [200, approval],
     'POST /v1/approvals/a-1/approve': [403, { status: 403, code: 'SELF_APPROVAL', detail: 'You are the actor of this run.', hint: 'Ask another dba.' }],
+    'GET /v1/sessions/s-1': [200, { id: 's-1' }],
+    'GET /v1/sessions/s-1/events': [200, { items: [{ event: { kind: 'recording', command: 1, chunks: [{ t_us: 0, s: 'r', d: '80x24' }, { t_us: 1, s: 'o', d: 'a\u001b[31mb\r\n' }] } }, { event: { kind: 'session.end', reason: 'x' } }] }],
+    'GET /v1/sessions/s-1/recording': [200, [0, 'o', '\u009bc\u2028']],
     'GET /v1/audit/verify': [200, { ok: false, checked: 9, first_bad: { position: 4, problem: 'hash differs' } }],
     'POST /v1/apply': [422, { status: 422, detail: '1 error', errors: [{ path: 'p.yaml', line: 3, column: 5, message: 'unknown key "rule"', suggestion: 'rules' }] }],
   })
@@ -70,4 +73,22 @@ test('wrong usage is code 2', async () => {
   for (const args of [['exec'], ['approvals', 'reject', 'a-1'], ['nonsense'], ['audit', 'search', '--since', 'yesterday']]) expect((await run(...args)).code).toBe(2)
   expect((await run('--help')).code).toBe(0)
   expect((await run('version')).stdout).toMatch(/^\d+\.\d+\.\d+\n$/)
+})
+
+test('sessions export: into a file for its owner alone, or printed so that it acts on no terminal', async () => {
+  const file = join(directory, 'x.cast')
+  expect(await run('sessions', 'export', 's-1', '--output', file, '--command', '2', '--raw')).toEqual({ code: 0, stdout: '', stderr: `Wrote ${file}\n` })
+  expect(api.requests[0]?.path).toBe('/v1/sessions/s-1/recording?command=2&raw=true')
+  expect(readFileSync(file, 'utf8')).toBe('[0,"o","\u009bc\u2028"]')
+  expect(statSync(file).mode & 0o077).toBe(0)
+  expect((await run('sessions', 'export', 's-1')).stdout).toBe('[0,"o","\\u009bc\\u2028"]')
+  expect((await run('sessions', 'export', 'nope')).code).toBe(1)
+})
+
+test('S9 sessions replay writes a terminal out where it is no terminal that it prints to', async () => {
+  const replayed = await run('sessions', 'replay', 's-1')
+  expect(replayed.stdout).toContain('    #1 in its terminal:\n    | a\\x1b[31mb\n')
+  expect(api.requests.map(({ path }) => path)).toContain('/v1/sessions/s-1/events?recordings=true&limit=200')
+  expect((await run('sessions', 'replay', 's-1', '--command', '2')).stdout).not.toContain('in its terminal')
+  expect((await run('sessions', 'replay', 's-1', '--speed', '0')).code).toBe(2)
 })

@@ -48,9 +48,12 @@ function everywhere(command: Command): Command {
   command
     .option('--url <url>', "the control plane's address")
     .option('--api-token-file <file>', 'file with your API token')
-    .addOption(new Option('-o, --output <format>', 'how to print results (default: table)').choices(['table', 'json', 'yaml']))
     .enablePositionalOptions()
     .exitOverride()
+  // `sessions export` has one of its own: the file.
+  if (!command.options.some((option) => option.long === '--output')) {
+    command.addOption(new Option('-o, --output <format>', 'how to print results (default: table)').choices(['table', 'json', 'yaml']))
+  }
   for (const child of command.commands) everywhere(child)
   return command
 }

@@ -20,6 +20,7 @@ export type AgentEventBody =
   | CommandHeldEvent
   | CommandReleasedEvent
   | CommandEndEvent
+  | RecordingEvent
   | AgentLifeEvent
 
 export interface SessionStartEvent {
@@ -98,6 +99,30 @@ export interface ResultPreview {
   readonly columns: readonly string[]
   readonly rows: readonly (readonly (string | null)[])[]
   readonly truncated: boolean
+}
+
+/** A piece of what a command showed, as the client saw it: masked. All pieces of a command in order replay it. */
+export interface RecordingEvent {
+  readonly kind: 'recording'
+  readonly session: string
+  readonly command: number
+  /** Ordinal of the first of these chunks within the command, from 0: a missing piece shows. */
+  readonly first: number
+  readonly chunks: readonly RecordedChunk[]
+  /** The command is over. */
+  readonly last?: true
+  /** The recording reached its cap: what came later is missing. Stands on the last event. */
+  readonly truncated?: true
+}
+
+export interface RecordedChunk {
+  /** Microseconds since the command began. */
+  readonly t_us: number
+  /** o: stdout, e: stderr, i: typed at the terminal, r: the terminal's size as `COLSxROWS`. */
+  readonly s: 'o' | 'e' | 'i' | 'r'
+  /** Text; base64 of the bytes where `b` stands. */
+  readonly d: string
+  readonly b?: true
 }
 
 export interface AgentLifeEvent {

@@ -100,6 +100,8 @@ export const grantPayloadSchema = z.strictObject({
     idle_seconds: z.number().int().positive(),
     audit: z.enum(['spooled', 'strict']),
     record_result_bytes: z.number().int().min(0),
+    record_terminal_bytes: z.number().int().min(0),
+    record_input: z.boolean(),
   }),
   mask_key: z.string().optional(),
   approval_url: z.string(),

@@ -1,6 +1,6 @@
 import type { CompiledMasks, Decision } from '@sallyport/policy'
 import type { Command } from './command.js'
-import type { CommandEndEvent } from './event.js'
+import type { CommandEndEvent, RecordingEvent } from './event.js'
 import type { Clearance, Permit } from './permit.js'
 
 /**
@@ -20,6 +20,11 @@ export interface Guard {
   clear(command: Command): Clearance | Denial
   /** Records and denies a command that could not even be analysed. */
   refuse(command: Command, refusal: Refusal): Denial
+  /**
+   * Records a piece of what a permitted command shows. Write through a {@link Recorder}, which gathers and caps.
+   * @throws {SpoolError} when it can't be recorded; the session must then end, because nothing goes on unrecorded
+   */
+  record(permit: Permit, piece: RecordedPiece): void
   /** Records the end of a permitted command. In a strict session, resolves once it is durable; else undefined. */
   finish(permit: Permit, result: CommandResult): Promise<void> | undefined
   /** Whether what was permitted earlier is still permitted now (grants may change under a live session). */
@@ -35,6 +40,10 @@ export interface Guard {
   readonly masks: CompiledMasks
   /** Bytes of masked result kept per command for replay; 0 records none. */
   readonly recordResultBytes: number
+  /** Bytes of recording kept per command with a terminal; 0 records none. */
+  readonly recordTerminalBytes: number
+  /** Whether what is typed at a terminal is recorded. */
+  readonly recordInput: boolean
 }
 
 /** Why a command is denied before any rule was asked: it can't be parsed, resolved, or speaks of a guarded setting. */
@@ -76,4 +85,5 @@ export interface Denial {
   readonly hint: string
 }
 
+export type RecordedPiece = Omit<RecordingEvent, 'kind' | 'session' | 'command'>
 export type CommandResult = Omit<CommandEndEvent, 'kind' | 'session' | 'command' | 'duration_us'>

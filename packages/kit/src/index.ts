@@ -17,3 +17,5 @@ export { Spool, SpoolError, timestamp, type SpoolOptions } from './spool/spool.j
 export { SpoolCorruptError, type Unfinished } from './spool/recovery.js'
 export { Receipt } from './spool/receipt.js'
 export * from './session-guard.js'
+export { Recorder, type RecorderOptions } from './recording/recorder.js'
+export { TerminalSanitiser, terminalReset } from './recording/terminal-sanitiser.js'

@@ -11,7 +11,7 @@ import type { ApprovalDecisionPayload, GrantPayload, HeldPayload } from './grant
 import type { Denial } from './guard.js'
 import { Permit } from './permit.js'
 import { SessionGuard } from './session-guard.js'
-import { Spool } from './spool/spool.js'
+import { Spool, SpoolError } from './spool/spool.js'
 import { GrantError, verifyGrant, type VerifiedGrant } from './verified-grant.js'
 
 const sid = '0197a1b2-0000-7000-8000-000000000001'
@@ -36,7 +36,7 @@ function payload(change: Partial<GrantPayload> = {}): GrantPayload {
     target: { id: 't', name: 'orders-db', protocol: 'x', labels: {}, spec: {} },
     rules,
     masks: [],
-    terms: { ttl_seconds: 600, idle_seconds: 60, audit: 'spooled', record_result_bytes: 0 },
+    terms: { ttl_seconds: 600, idle_seconds: 60, audit: 'spooled', record_result_bytes: 0, record_terminal_bytes: 0, record_input: false },
     approval_url: 'https://s/approvals/',
     ...change,
   }
@@ -230,7 +230,7 @@ test('an older grant can not be replayed over a newer one', async () => {
 })
 
 test('a strict session waits for the control plane, and denies when it does not answer', async () => {
-  const guard = await guardOf({ terms: { ttl_seconds: 600, idle_seconds: 60, audit: 'strict', record_result_bytes: 0 } })
+  const guard = await guardOf({ terms: { ttl_seconds: 600, idle_seconds: 60, audit: 'strict', record_result_bytes: 0, record_terminal_bytes: 0, record_input: false } })
   const first = guard.submit(select)
   spool.acknowledge(1)
   expect(await first).toBeInstanceOf(Permit)
@@ -269,4 +269,25 @@ test('I grants that are forged, foreign, expired or hold unknown fields are refu
     'nonsense',
   ]
   for (const jws of bad) await expect(verifyGrant(jws, pinned, 'agent-1', now)).rejects.toThrow(GrantError)
+})
+
+test('what a command showed is recorded between its beginning and its end', async () => {
+  const guard = await guardOf({ terms: { ttl_seconds: 600, idle_seconds: 60, audit: 'spooled', record_result_bytes: 0, record_terminal_bytes: 7, record_input: true } })
+  expect([guard.recordTerminalBytes, guard.recordInput]).toEqual([7, true])
+  const permit = guard.submit(select)
+  if (!(permit instanceof Permit)) throw new Error('no permit')
+  guard.record(permit, { first: 0, chunks: [{ t_us: 5, s: 'o', d: 'hello' }], last: true })
+  await guard.finish(permit, { status: 'ok', rows: 0, bytes: 5, masked: 0 })
+  await new Promise((resolve) => setTimeout(resolve, 20))
+  expect(await recorded()).toMatchObject([{ kind: 'command' }, { kind: 'recording', session: sid, command: 1, first: 0, chunks: [{ d: 'hello' }], last: true }, { kind: 'command.end' }])
+})
+
+test('R a recording does not use up the room that is kept for ends', async () => {
+  await spool.close()
+  spool = new Spool({ directory, maxBytes: 1500 })
+  const guard = await guardOf()
+  const permit = guard.submit(select)
+  if (!(permit instanceof Permit)) throw new Error('no permit')
+  expect(() => guard.record(permit, { first: 0, chunks: [{ t_us: 5, s: 'o', d: 'x'.repeat(2000) }] })).toThrow(SpoolError)
+  expect(() => guard.finish(permit, { status: 'ok', rows: 0, bytes: 0, masked: 0 })).not.toThrow()
 })

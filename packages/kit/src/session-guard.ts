@@ -3,7 +3,7 @@ import type { ApprovalDesk } from './approvals.js'
 import { commandDigest, type Command, type CommandScope } from './command.js'
 import type { CommandReleasedEvent } from './event.js'
 import type { ApprovalDecisionPayload, GrantPayload } from './grant.js'
-import type { CommandResult, Denial, Guard, Hold, Refusal, SubmitOptions } from './guard.js'
+import type { CommandResult, Denial, Guard, Hold, RecordedPiece, Refusal, SubmitOptions } from './guard.js'
 import { mintClearance, mintPermit, type Clearance, type Permit } from './permit.js'
 import type { Spool } from './spool/spool.js'
 import type { Receipt } from './spool/receipt.js'
@@ -66,6 +66,14 @@ export class SessionGuard implements Guard {
 
   get recordResultBytes(): number {
     return this.#grant.terms.record_result_bytes
+  }
+
+  get recordTerminalBytes(): number {
+    return this.#grant.terms.record_terminal_bytes
+  }
+
+  get recordInput(): boolean {
+    return this.#grant.terms.record_input
   }
 
   /** Commands submitted so far. */
@@ -138,6 +146,11 @@ export class SessionGuard implements Guard {
       return auditUnavailable(error)
     }
     return denied(decision)
+  }
+
+  record(permit: Permit, piece: RecordedPiece): void {
+    // Not as a closing record: the room kept for those must not fill up with output.
+    this.#spool.append({ kind: 'recording', session: this.#scope.session, command: permit.ordinal, ...piece })
   }
 
   finish(permit: Permit, result: CommandResult): Promise<void> | undefined {

@@ -6,6 +6,8 @@ export const defaultLimits = {
   idle_seconds: 900,
   audit: 'spooled',
   record_result_bytes: 8192,
+  record_terminal_bytes: 4_194_304,
+  record_input: false,
   hold_timeout_seconds: 1800,
 } as const satisfies SessionTerms & { hold_timeout_seconds: number }
 
@@ -23,5 +25,6 @@ export const documentLimits = {
   clock_skew_max_seconds: 300,
   token_age_max_seconds: 86_400,
   record_result_max_bytes: 1_048_576,
+  record_terminal_max_bytes: 67_108_864,
   pattern_characters: 512,
 } as const

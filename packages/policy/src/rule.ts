@@ -77,4 +77,8 @@ export interface SessionTerms {
   readonly audit: 'spooled' | 'strict'
   /** Bytes of masked result kept per command for replay; 0 records none. */
   readonly record_result_bytes: number
+  /** Bytes of recording kept per command that has a terminal; 0 records none. */
+  readonly record_terminal_bytes: number
+  /** Whether what is typed at a terminal is recorded, too. */
+  readonly record_input: boolean
 }

@@ -6,7 +6,8 @@ import net from 'node:net'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import type { Rule } from '@sallyport/policy'
+import type { RecordedChunk } from '@sallyport/kit'
+import type { Rule, SessionTerms } from '@sallyport/policy'
 import { generateKeyPair, knownHostsLine } from '@sallyport/ssh-keys'
 import { Loopback } from './testing/loopback.js'
 import { freePort, hasSshd, Sshd } from './testing/sshd.js'
@@ -23,6 +24,8 @@ const folderRules = (folder: string): Rule[] => [
   rule('allow', ['ssh.exec'], { argv: [`git-upload-pack ${folder}/**`] }),
 ]
 
+/** Of the sessions that begin from now on. */
+const terms: { -readonly [name in keyof SessionTerms]?: SessionTerms[name] } = {}
 let sshd: Sshd
 let loop: Loopback
 let directory: string
@@ -59,6 +62,7 @@ beforeAll(async () => {
     spec: { address: sshd.address, logins: [sshd.login], hostKeys: [sshd.hostKeyLine], credential: { certificate: { caKey: `file:${sshd.caKeyFile()}` } } },
     rules: [...rules, ...folderRules(path.join(directory, 'files')), rule('allow', ['ssh.forward', 'ssh.reverse_forward'], { on: ['127.0.0.1:*', 'localhost:*'] })],
     masks: [{ policy: 'p', index: 0, with: 'redact', detect: ['credit_card', 'email'] }],
+    terms,
   })
   await loop.start()
   writeFileSync(path.join(directory, 'id'), key.privateKeyPem, { mode: 0o600 })
@@ -131,6 +135,59 @@ describe.skipIf(!hasSshd)('ssh, through front and engine to a real sshd', () => 
     await running
     await expect.poll(() => loop.events.findLast((event) => event.kind === 'command.end')).toMatchObject({ status: expect.stringMatching(/cancelled|error/) })
     await expect.poll(() => spawnSync('pgrep', ['-f', '^sleep 321$']).status).toBe(1)
+  })
+
+  const recordingOf = (command: number, from: number): RecordedChunk[] =>
+    loop.events.slice(from).flatMap((event) => (event.kind === 'recording' && event.command === command ? event.chunks : []))
+  const shown = (chunks: readonly RecordedChunk[], stream: RecordedChunk['s']): string =>
+    Buffer.concat(chunks.filter(({ s }) => s === stream).map(({ d, b }) => Buffer.from(d, b ? 'base64' : 'utf8'))).toString()
+
+  test('a command without a terminal is recorded: stdout and stderr, masked, up to the cap, before its end', async () => {
+    const from = loop.events.length
+    expect((await ssh(['web-01', 'echo 4111111111111111; cat /nowhere'])).code).toBe(1)
+    expect(loop.events.slice(from).map(({ kind }) => kind)).toEqual(['command', 'recording', 'command.end'])
+    const chunks = recordingOf(1, from)
+    expect(shown(chunks, 'o')).toBe('[redacted]\n')
+    expect(shown(chunks, 'e')).toContain('/nowhere')
+    expect(JSON.stringify(loop.events.slice(from).filter(({ kind }) => kind === 'recording'))).not.toContain('4111')
+    const long = loop.events.length
+    await ssh(['web-01', 'head -c 100000 /dev/zero'])
+    expect(shown(recordingOf(1, long), 'o').length).toBeLessThanOrEqual(8192)
+    expect(loop.events.findLast((event) => event.kind === 'recording')).toMatchObject({ last: true, truncated: true })
+    expect(JSON.stringify(loop.events.findLast((event) => event.kind === 'command.end')).length).toBeLessThan(40_000)
+  })
+
+  test('a terminal is recorded with its size; what is typed only where the policy says so', async () => {
+    const typed = async (): Promise<RecordedChunk[]> => {
+      const from = loop.events.length
+      await ssh(['-tt', 'web-01', 'stty -echo rows 33; head -n 1'], Buffer.from('typed-secret 4111111111111111\n'))
+      return recordingOf(1, from)
+    }
+    const quiet = await typed()
+    expect(quiet[0]).toMatchObject({ s: 'r' })
+    expect(shown(quiet, 'i')).toBe('')
+    // What the terminal echoes is output, and recorded as such.
+    expect(shown(quiet, 'o')).toContain('[redacted]')
+    terms.record_input = true
+    const full = await typed().finally(() => (terms.record_input = false))
+    expect(shown(full, 'i')).toBe('typed-secret [redacted]\n')
+    terms.record_terminal_bytes = 0
+    expect(await typed().finally(() => (terms.record_terminal_bytes = 1_048_576))).toEqual([])
+  })
+
+  test('R what can not be recorded does not go on: the session ends', async () => {
+    loop.spoolFull = true
+    const result = await ssh(['web-01', 'echo begin; sleep 7']).finally(() => (loop.spoolFull = false))
+    expect(result.code).not.toBe(0)
+    await expect.poll(() => loop.ends.at(-1)).toMatchObject({ reason: 'audit_unavailable' })
+  })
+
+  test('files that are copied, and packs, are not recorded', async () => {
+    writeFileSync(path.join(directory, 'files', 'private'), 'content-of-the-file')
+    const from = loop.events.length
+    await run('scp', ['-O', '-F', path.join(directory, 'config'), `web-01:${directory}/files/private`, path.join(directory, 'copied')])
+    expect(readFileSync(path.join(directory, 'copied'), 'utf8')).toBe('content-of-the-file')
+    expect(JSON.stringify(loop.events.slice(from))).not.toContain('content-of-the-file')
   })
 
   test('shell, unknown subsystems and forwarding are denied without a rule', async () => {

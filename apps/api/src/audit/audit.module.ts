@@ -4,15 +4,16 @@ import { AuditController } from './audit.controller.js'
 import { AuditRepository } from './audit.repository.js'
 import { ChainWriter } from './chain-writer.js'
 import { EventsService } from './events.service.js'
+import { RecordingsRepository } from './recordings.repository.js'
 import { SearchRepository } from './search.repository.js'
 import { SearchService } from './search.service.js'
 import { VerifyService } from './verify.service.js'
 
-/** The audit chain. Exports {@link EventsService} for everyone, {@link SearchService} for the sessions' pages. */
+/** The audit chain. Exports {@link EventsService} for everyone, {@link SearchService} and recordings for the sessions' pages. */
 @Module({
   imports: [DatabaseModule],
   controllers: [AuditController],
-  providers: [AuditRepository, ChainWriter, EventsService, SearchRepository, SearchService, VerifyService],
-  exports: [EventsService, SearchService],
+  providers: [AuditRepository, ChainWriter, EventsService, RecordingsRepository, SearchRepository, SearchService, VerifyService],
+  exports: [EventsService, RecordingsRepository, SearchService],
 })
 export class AuditModule {}

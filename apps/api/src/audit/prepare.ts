@@ -41,6 +41,7 @@ const recordSchema = z.discriminatedUnion('kind', [
   z.looseObject({ ...stamp, kind: z.literal('command.held'), session: sessionId, command: ordinal, approval: z.string() }),
   z.looseObject({ ...stamp, kind: z.literal('command.released'), session: sessionId, command: ordinal, verdict: z.string() }),
   z.looseObject({ ...stamp, kind: z.literal('command.end'), session: sessionId, command: ordinal, status: z.string() }),
+  z.looseObject({ ...stamp, kind: z.literal('recording'), session: sessionId, command: ordinal, first: z.number().int().min(0), chunks: z.array(z.unknown()) }),
   z.looseObject({ ...stamp, kind: z.enum(['agent.start', 'agent.stop']), version: z.string() }),
 ])
 

@@ -15,6 +15,8 @@ export const searchQuerySchema = z.strictObject({
   /** Exact, or everything below: `approval` finds `approval.voted`. */
   kind: text.optional(),
   session: z.uuid().optional(),
+  /** Pieces of recordings as well, which are left out otherwise unless `kind` asks for them. */
+  recordings: z.enum(['true', 'false']).optional(),
   since: time.optional(),
   until: time.optional(),
   /** Anywhere in the record, without regard to case. */

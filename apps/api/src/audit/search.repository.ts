@@ -41,6 +41,7 @@ function conditions(query: SearchQuery, order: 'asc' | 'desc'): Prisma.Sql {
   if (query.since !== undefined) all.push(Prisma.sql`"time" >= ${query.since}::timestamptz`)
   if (query.until !== undefined) all.push(Prisma.sql`"time" < ${query.until}::timestamptz`)
   if (query.kind !== undefined) all.push(Prisma.sql`(kind = ${query.kind} OR kind LIKE ${escapeLike(query.kind) + '.%'})`)
+  else if (query.recordings !== 'true') all.push(Prisma.sql`kind <> 'recording'`)
   if (query.action !== undefined) all.push(Prisma.sql`actions && ${actionsBelow(query.action)}::text[]`)
   if (query.object !== undefined) all.push(objectCondition(query.object))
   if (query.text !== undefined) {

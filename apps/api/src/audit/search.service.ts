@@ -7,6 +7,8 @@ import type { EventItem, EventPage, SearchQuery } from './search.dto.js'
 const searchTimeoutMs = 10_000
 const defaultLimit = 100
 
+export type SessionPage = Partial<Pick<SearchQuery, 'limit' | 'cursor' | 'recordings'>>
+
 /** Searches the audit chain. Keyset pagination by position: a page never shifts while events arrive. */
 @Injectable()
 export class SearchService {
@@ -31,8 +33,8 @@ export class SearchService {
   }
 
   /** The events of one session in order, oldest first. */
-  ofSession(session: string, page: { readonly limit?: number | undefined; readonly cursor?: string | undefined } = {}): Promise<EventPage> {
-    return this.search({ session, order: 'asc', ...(page.limit ? { limit: page.limit } : {}), ...(page.cursor ? { cursor: page.cursor } : {}) })
+  ofSession(session: string, page: SessionPage = {}): Promise<EventPage> {
+    return this.search({ session, order: 'asc', ...(page.recordings ? { recordings: page.recordings } : {}), ...(page.limit ? { limit: page.limit } : {}), ...(page.cursor ? { cursor: page.cursor } : {}) })
   }
 }
 

@@ -76,6 +76,12 @@ async function call(method: string, path: string, body?: unknown, token = admin)
   return { status: response.status, body: text.startsWith('{') ? JSON.parse(text) : text }
 }
 
+/** An answer that isn't JSON. */
+async function fetchText(path: string, token = admin): Promise<{ status: number; type: string | null; text: string }> {
+  const response = await fetch(api.httpUrl + path, { headers: token === '' ? {} : { authorization: `Bearer ${token}` } })
+  return { status: response.status, type: response.headers.get('content-type'), text: await response.text() }
+}
+
 async function apply(text: string, prune = false): Promise<void> {
   const reply = await call('POST', '/v1/apply', { documents: [{ path: 'test.yaml', text }], prune })
   expect(reply.body, JSON.stringify(reply.body)).toMatchObject({ applied: true })
@@ -259,6 +265,42 @@ describe('the control plane, walked through as gateway, agent and client', () =>
     await expect(down.take(jwsOf(jwsType.ack), 300)).rejects.toThrow('did not come')
     const shown = await call('GET', `/v1/sessions/${session.sessionId}/events`)
     expect(shown.body.items.map((item: { kind: string }) => item.kind)).toEqual(['session.opened', 'session.start'])
+  })
+
+  it('serves recordings as asciicast, to those who may see the session; searches leave their pieces out', async () => {
+    const { sessionId } = session
+    const path = `/v1/sessions/${sessionId}`
+    expect((await call('GET', `${path}/recording`)).status).toBe(404)
+    const record = (seq: number, kind: string, body: object): Buffer => Buffer.from(JSON.stringify({ v: 1, seq, time: '2026-01-01T00:00:01.000000Z', kind, session: sessionId, ...body }))
+    const pieces = Array.from({ length: 40 }, (_, first) => record(4 + first, 'recording', { command: 1, first, chunks: [{ t_us: first, s: 'o', d: `line ${first}\u001b]0;t\u0007\n` }] }))
+    const events = [
+      record(3, 'command', { command: 1, text: 'make', effects: [], decision: { verdict: 'allow', rule: 'p#0' } }),
+      ...pieces,
+      record(44, 'recording', { command: 2, first: 0, chunks: [{ t_us: 0, s: 'r', d: '100x30' }, { t_us: 5, s: 'o', d: '$ ' }] }),
+    ]
+    link.write(signedBy(agent, { agentId: agent.id, instanceId, counter: ++counter, events: { firstSeq: 3, records: events } }))
+    const ack = (await verifyControlJws(await down.take(jwsOf(jwsType.ack)), jwsType.ack, keys)) as AckPayload
+    expect(ack.seq).toBe(44)
+    const cast = await fetchText(`${path}/recording`)
+    expect(cast.type).toBe('application/x-asciicast')
+    const lines = cast.text.trimEnd().split('\n').map((line): unknown => JSON.parse(line))
+    expect(lines[0]).toMatchObject({ version: 3 })
+    expect(lines.slice(1, 4)).toEqual([[0, 'm', '#1 make'], [0, 'o', 'line 0\r\n'], [0.000001, 'o', 'line 1\r\n']])
+    expect(lines.slice(-3)).toEqual([[0, 'r', '100x30'], [0, 'm', ''], [0, 'o', '$ ']])
+    expect((await fetchText(`${path}/recording?command=2`)).text).toContain('"cols":100')
+    expect((await fetchText(`${path}/recording?raw=true`)).text).toContain(']0;t')
+    expect((await call('GET', `${path}/recording?command=9`)).status).toBe(404)
+    expect((await fetchText(`${path}/recording`, '')).status).toBe(401)
+    // A session of somebody else looks like one that isn't there.
+    const { token } = (await call('POST', '/v1/tokens', { user: 'dana', name: 'test' })).body
+    expect((await fetchText(path, token)).status).toBe(404)
+    expect((await fetchText(`${path}/recording`, token)).status).toBe(404)
+    const kinds = async (query: string): Promise<string[]> => (await call('GET', query)).body.items.map((item: { kind: string }) => item.kind)
+    expect(await kinds(`/v1/events?session=${sessionId}`)).not.toContain('recording')
+    expect(await kinds(`${path}/events`)).not.toContain('recording')
+    expect((await kinds(`/v1/events?kind=recording&session=${sessionId}`)).length).toBe(41)
+    expect((await kinds(`${path}/events?recordings=true`)).length).toBeGreaterThan(41)
+    expect((await call('GET', '/v1/audit/verify')).body).toMatchObject({ ok: true })
   })
 
   it('renews the lease of live sessions and tells the agent to kill the others', async () => {

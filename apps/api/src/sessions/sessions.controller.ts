@@ -1,4 +1,5 @@
-import { Body, Controller, Get, HttpCode, Param, ParseUUIDPipe, Post, Query } from '@nestjs/common'
+import { Readable } from 'node:stream'
+import { Body, Controller, Get, Header, HttpCode, Param, ParseUUIDPipe, Post, Query, StreamableFile } from '@nestjs/common'
 import { ApiBearerAuth, ApiOperation, ApiTags } from '@nestjs/swagger'
 import { z } from 'zod'
 import { CurrentUser, Permission } from '../access/permission.js'
@@ -7,6 +8,7 @@ import { SearchService } from '../audit/search.service.js'
 import { ApiBodyOf, ApiQueryOf } from '../openapi/schema.js'
 import { conflict, notFound } from '../problem/problem.js'
 import { ZodPipe } from '../problem/zod.pipe.js'
+import { RecordingsService } from './recording/recordings.service.js'
 import { SessionsRepository } from './sessions.repository.js'
 import { SessionsService, type SessionRow } from './sessions.service.js'
 
@@ -18,7 +20,15 @@ const listSchema = z.strictObject({
   limit: z.coerce.number().int().min(1).max(500).default(100),
   cursor: z.uuid().optional(),
 })
-const eventsSchema = z.strictObject({ limit: z.coerce.number().int().min(1).max(1000).optional(), cursor: z.string().max(200).optional() })
+const eventsSchema = z.strictObject({
+  limit: z.coerce.number().int().min(1).max(1000).optional(),
+  cursor: z.string().max(200).optional(),
+  recordings: z.enum(['true', 'false']).optional(),
+})
+const recordingSchema = z.strictObject({
+  command: z.coerce.number().int().min(1).max(0x7fffffff).optional(),
+  raw: z.enum(['true', 'false']).optional(),
+})
 const killSchema = z.strictObject({ reason: z.string().min(1).max(300) })
 
 @ApiTags('sessions')
@@ -29,6 +39,7 @@ export class SessionsController {
     private readonly sessions: SessionsService,
     private readonly repository: SessionsRepository,
     private readonly search: SearchService,
+    private readonly recordings: RecordingsService,
   ) {}
 
   @Get()
@@ -56,7 +67,20 @@ export class SessionsController {
   @ApiOperation({ summary: "The session's events in order: what `sessions replay` prints" })
   async events(@Param('id', ParseUUIDPipe) id: string, @Query(new ZodPipe(eventsSchema)) page: z.infer<typeof eventsSchema>, @CurrentUser() user: Principal) {
     await this.#visible(id, user)
-    return this.search.ofSession(id, { limit: page.limit, cursor: page.cursor })
+    return this.search.ofSession(id, page)
+  }
+
+  @Get(':id/recording')
+  @Permission('signed-in')
+  @Header('cache-control', 'no-store')
+  @ApiQueryOf(recordingSchema)
+  @ApiOperation({
+    summary: 'The recording as asciicast v3, of one command or all',
+    description: 'What could act on the viewer (clipboard, links, titles, questions to the terminal) is left out; with `raw=true` it stands as it was recorded: play that in nothing but a sandbox.',
+  })
+  async recording(@Param('id', ParseUUIDPipe) id: string, @Query(new ZodPipe(recordingSchema)) query: z.infer<typeof recordingSchema>, @CurrentUser() user: Principal) {
+    const cast = await this.recordings.cast(await this.#visible(id, user), { command: query.command, raw: query.raw === 'true' })
+    return new StreamableFile(Readable.from(cast), { type: 'application/x-asciicast', disposition: `attachment; filename="${id}.cast"` })
   }
 
   @Post(':id/kill')

@@ -2,13 +2,33 @@ import { asFields, asList, asText, asTexts, text, type Fields } from '../http/re
 import { displayWidth } from '../output/table.js'
 import { visible, visibleBlock } from '../output/visible.js'
 import { effectLine } from './effects.js'
+import { recordedText, recordings, type Recorded } from './recorded.js'
+
+/** Part of a session as it is replayed: text to print, or a terminal to play. */
+export type ReplayPart = string | Recorded
 
 /**
- * A session as a person reads it: every command with its decision, its way through approval and its masked result, in
- * the order of the agent's own record. Times are UTC.
+ * A session as a person reads it: every command with its decision, its way through approval, what it printed, and its
+ * masked result, in the order of the agent's own record. Times are UTC. What was recorded of a terminal is a part of its own.
  */
+export function replayParts(events: readonly Fields[]): ReplayPart[] {
+  const ordered = inOrder(events)
+  const recorded = recordings(ordered)
+  const shown = new Set<string>()
+  return ordered.flatMap((event): ReplayPart[] => {
+    const command = text(event, 'command')
+    if (text(event, 'kind') !== 'recording') return [entry(event, recorded.has(command))]
+    // The whole recording stands where it begins, also when another command ran at the same time.
+    const recording = recorded.get(command)
+    if (recording === undefined || shown.has(command)) return []
+    shown.add(command)
+    return [recording.terminal ? recording : recordedText(recording)]
+  })
+}
+
+/** {@link replayParts} as text alone, in which terminals are written out instead of played. */
 export function replay(events: readonly Fields[]): string {
-  return inOrder(events).map(entry).filter((part) => part !== '').join('\n')
+  return replayParts(events).map((part) => (typeof part === 'string' ? part : recordedText(part))).join('\n')
 }
 
 /**
@@ -26,7 +46,7 @@ function inOrder(events: readonly Fields[]): Fields[] {
   return [...merged, ...others]
 }
 
-function entry(event: Fields): string {
+function entry(event: Fields, recorded: boolean): string {
   const kind = text(event, 'kind')
   const at = clock(text(event, 'time'))
   const command = text(event, 'command')
@@ -44,7 +64,7 @@ function entry(event: Fields): string {
       return visible(`${at}  #${command} ${text(event, 'verdict')}${reviewers === '' ? '' : ` by ${reviewers}`}${suffix(text(event, 'reason'))}`)
     }
     case 'command.end':
-      return ended(event, at)
+      return ended(event, at, recorded)
     default:
       return visible(`${at}  ${kind}${suffix(text(event, 'reason') || text(event, 'detail'))}`)
   }
@@ -63,7 +83,8 @@ function statement(event: Fields): string {
   return lines.join('\n')
 }
 
-function ended(event: Fields, at: string): string {
+/** @param recorded the recording shows the result, so that its beginning isn't shown again */
+function ended(event: Fields, at: string, recorded: boolean): string {
   const milliseconds = Number(text(event, 'duration_us')) / 1000
   const masked = text(event, 'masked')
   const facts = [
@@ -73,7 +94,7 @@ function ended(event: Fields, at: string): string {
     Number.isFinite(milliseconds) ? `${milliseconds.toFixed(1)} ms` : '',
   ].filter((fact) => fact !== '')
   const result = asFields(event['result'])
-  const shown = asTexts(result['columns']).length > 0 ? '\n' + preview(result) : ''
+  const shown = !recorded && asTexts(result['columns']).length > 0 ? '\n' + preview(result) : ''
   return visible(`${at}  #${text(event, 'command')} ${facts.join(', ')}`) + shown
 }
 

@@ -1,11 +1,12 @@
 import type { Command } from 'commander'
 import { contextOf, instant, whole } from '../context.js'
-import { asFields, asText, text, type Fields } from '../http/record.js'
+import { text, type Fields } from '../http/record.js'
 import { shortTime } from '../output/printer.js'
-import { fields, type Column } from '../output/table.js'
+import type { Column } from '../output/table.js'
 import { visible } from '../output/visible.js'
-import { flat } from './audit.js'
-import { replay } from './replay.js'
+import { exportRecording } from './export-recording.js'
+import { replayCommand } from './replay-command.js'
+import { sessionHead } from './session-head.js'
 
 const columns: readonly Column<Fields>[] = [
   { title: 'ID', value: (item) => text(item, 'id') },
@@ -41,16 +42,8 @@ export function registerSessions(program: Command): void {
       printer.result(session, () => sessionHead(session))
     })
 
-  sessions.command('replay')
-    .description('statements, decisions and (masked, size-capped) results in order')
-    .argument('<id>')
-    .action(async (id: string, _options: object, command: Command) => {
-      const { api, printer } = contextOf(command)
-      const path = `/v1/sessions/${encodeURIComponent(id)}`
-      const [session, stored] = await Promise.all([api.get(path), api.list(`${path}/events`, {}, Number.POSITIVE_INFINITY)])
-      const events = stored.map(flat)
-      printer.result({ session, events }, () => `${sessionHead(session)}\n\n${replay(events)}`)
-    })
+  replayCommand(sessions)
+  exportRecording(sessions)
 
   sessions.command('kill')
     .description('end a live session now')
@@ -61,18 +54,4 @@ export function registerSessions(program: Command): void {
       const answer = await api.post(`/v1/sessions/${encodeURIComponent(id)}/kill`, { reason: options.reason })
       printer.result(answer, () => visible(`Session ${id} is ended.`))
     })
-}
-
-/** Every scalar the API tells about the session, nested ones by their path. */
-function sessionHead(session: Fields): string {
-  return fields(scalars(session))
-}
-
-function scalars(value: Fields, prefix = ''): [string, string][] {
-  return Object.entries(value).flatMap(([key, entry]): [string, string][] => {
-    const name = prefix === '' ? key : `${prefix}.${key}`
-    if (Array.isArray(entry)) return [[name, entry.map(asText).join(', ')]]
-    if (typeof entry === 'object' && entry !== null) return scalars(asFields(entry), name)
-    return [[name, /_at$/.test(key) ? shortTime(asText(entry)) : asText(entry)]]
-  }).map(([name, entry]) => [visible(name), entry])
 }

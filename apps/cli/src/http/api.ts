@@ -44,6 +44,13 @@ export class Api {
     throw problem(status, parse(raw), 'GET', path)
   }
 
+  /** A document of any size that isn't JSON; the caller reads its body. */
+  async download(path: string, query: Call['query'], accept: string): Promise<IncomingMessage> {
+    const response = await this.#send('GET', path, { query: query ?? {} }, accept)
+    if (response.statusCode === 200) return response
+    throw problem(response.statusCode ?? 0, parse(await readText(response, maxTextBytes)), 'GET', path)
+  }
+
   async post(path: string, body: unknown): Promise<Fields> {
     return this.call('POST', path, { body })
   }

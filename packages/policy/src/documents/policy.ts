@@ -82,12 +82,21 @@ const session = z
     recordResults: sizeField(documentLimits.record_result_max_bytes)
       .optional()
       .meta({ description: 'Masked result kept per command for replay; 0 keeps none. Default 8KiB.' }),
+    recordTerminal: sizeField(documentLimits.record_terminal_max_bytes)
+      .optional()
+      .meta({ description: 'Masked output recorded per command that runs in a terminal (SSH); 0 records none. Default 4MiB.' }),
+    recordInput: z.boolean().optional().meta({
+      description:
+        'Record what is typed at a terminal as well. Passwords typed at a prompt are then in the recording. Default false; recorded only when no matching policy says false.',
+    }),
   })
-  .transform(({ ttl, idle, audit, recordResults }): PolicySession => ({
+  .transform(({ ttl, idle, audit, recordResults, recordTerminal, recordInput }): PolicySession => ({
     ...(ttl === undefined ? {} : { ttl_seconds: ttl }),
     ...(idle === undefined ? {} : { idle_seconds: idle }),
     ...(audit === undefined ? {} : { audit }),
     ...(recordResults === undefined ? {} : { record_result_bytes: recordResults }),
+    ...(recordTerminal === undefined ? {} : { record_terminal_bytes: recordTerminal }),
+    ...(recordInput === undefined ? {} : { record_input: recordInput }),
   }))
 
 /** What one policy asks for; what it leaves out is left to others or to the defaults. */
@@ -96,6 +105,8 @@ export interface PolicySession {
   readonly idle_seconds?: number
   readonly audit?: 'spooled' | 'strict'
   readonly record_result_bytes?: number
+  readonly record_terminal_bytes?: number
+  readonly record_input?: boolean
 }
 
 const approvers = z.strictObject({

@@ -50,10 +50,12 @@ describe('resolvePolicies', () => {
       idle_seconds: 900,
       audit: 'spooled',
       record_result_bytes: 8192,
+      record_terminal_bytes: 4_194_304,
+      record_input: false,
     })
     const both = policies(
-      `{ ${base}, session: { ttl: 4h, idle: 5m, audit: strict } }`,
-      `{ ${base}, session: { ttl: 2h, recordResults: 0 } }`,
+      `{ ${base}, session: { ttl: 4h, idle: 5m, audit: strict, recordTerminal: 1MiB, recordInput: true } }`,
+      `{ ${base}, session: { ttl: 2h, recordResults: 0, recordTerminal: 2MiB } }`,
       `{ ${base} }`,
     )
     expect(resolvePolicies(both, ci, target)?.terms).toEqual({
@@ -61,7 +63,11 @@ describe('resolvePolicies', () => {
       idle_seconds: 300,
       audit: 'strict',
       record_result_bytes: 0,
+      record_terminal_bytes: 1_048_576,
+      record_input: true,
     })
+    const divided = policies(`{ ${base}, session: { recordInput: true } }`, `{ ${base}, session: { recordInput: false } }`)
+    expect(resolvePolicies(divided, ci, target)?.terms.record_input).toBe(false)
   })
 
   it('leaves other protocols’ actions out, but keeps positions', () => {

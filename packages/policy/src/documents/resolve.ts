@@ -28,8 +28,9 @@ export interface ResolvedPolicy {
 /**
  * Everything that the policies say about one identity on one target; undefined when none names both: no session then.
  *
- * Rules and masks of all of them hold together. Of the session's terms the tightest holds: the smallest ttl, idle and
- * recordResults that any of them states, strict audit if any asks for it; what none states is the default.
+ * Rules and masks of all of them hold together. Of the session's terms the tightest holds: the smallest ttl, idle,
+ * recordResults and recordTerminal that any of them states, strict audit if any asks for it, typed input only if none that
+ * speaks of it forbids to record it; what none states is the default.
  * @param actions the target protocol's actions. With it, actions of other protocols are left out of the rules, and a rule
  *   left with none is left out itself
  */
@@ -72,14 +73,17 @@ export function selectsTarget(policy: PolicyDocument, target: PolicyTarget): boo
 }
 
 function tightest(sessions: readonly PolicySession[]): SessionTerms {
-  const least = (key: 'ttl_seconds' | 'idle_seconds' | 'record_result_bytes'): number => {
+  const least = (key: 'ttl_seconds' | 'idle_seconds' | 'record_result_bytes' | 'record_terminal_bytes'): number => {
     const stated = sessions.flatMap((session) => session[key] ?? [])
     return stated.length === 0 ? defaultLimits[key] : Math.min(...stated)
   }
+  const input = sessions.flatMap((session) => session.record_input ?? [])
   return {
     ttl_seconds: least('ttl_seconds'),
     idle_seconds: least('idle_seconds'),
     audit: sessions.some((session) => session.audit === 'strict') ? 'strict' : defaultLimits.audit,
     record_result_bytes: least('record_result_bytes'),
+    record_terminal_bytes: least('record_terminal_bytes'),
+    record_input: input.length === 0 ? defaultLimits.record_input : input.every(Boolean),
   }
 }

@@ -1,4 +1,4 @@
-import type { CommandResult, Guard, ResultPreview } from '@sallyport/kit'
+import { Recorder, type CommandResult, type Guard, type Permit, type ResultPreview } from '@sallyport/kit'
 import type { WireChannel } from '../wire/wire.js'
 import { StreamMask } from './stream-mask.js'
 
@@ -11,14 +11,26 @@ export interface Source {
 export interface OutputOptions {
   readonly wire: WireChannel
   readonly guard: Guard
-  readonly terminal: boolean
+  readonly permit: Permit
+  /** The terminal's size at the beginning; undefined without one. */
+  readonly terminal: TerminalSize | undefined
   /** False for file transfers and packs: a changed byte would corrupt them. */
   readonly masked: boolean
+  /** The recording could not be written: the session has to end. */
+  fatal(error: unknown): void
 }
+
+export interface TerminalSize {
+  readonly columns: number
+  readonly rows: number
+}
+
+/** What the event of the command's end shows at most; the recording holds more. */
+const previewBytes = 4096
 
 type StreamName = 'stdout' | 'stderr'
 
-/** What a command prints: masked, recorded up to the session's cap, and sent on no faster than the client takes it. */
+/** What a command prints: masked, recorded up to the policy's cap, and sent on no faster than the client takes it. */
 export class Output {
   readonly #options: OutputOptions
   readonly #masks: Readonly<Record<StreamName, StreamMask>>
@@ -28,11 +40,19 @@ export class Output {
   #bytes = 0
   #blocked = false
   readonly #sources: Source[] = []
+  readonly #recorder: Recorder
+  /** What is typed; only where the policy has it recorded. A secret that is pasted is masked like one that is shown. */
+  readonly #input: StreamMask | undefined
 
   constructor(options: OutputOptions) {
     this.#options = options
-    this.#room = options.guard.recordResultBytes
-    this.#masks = { stdout: this.#mask('stdout'), stderr: this.#mask('stderr') }
+    const { guard, permit, terminal } = options
+    this.#room = Math.min(guard.recordResultBytes, previewBytes)
+    const maxBytes = !options.masked ? 0 : terminal ? guard.recordTerminalBytes : guard.recordResultBytes
+    this.#recorder = new Recorder({ guard, permit, maxBytes, onError: (error) => options.fatal(error) })
+    this.#masks = { stdout: this.#mask((bytes) => this.#emit('stdout', bytes)), stderr: this.#mask((bytes) => this.#emit('stderr', bytes)) }
+    this.#input = terminal && guard.recordInput ? this.#mask((bytes) => this.#recorder.push('i', bytes)) : undefined
+    if (terminal) this.resized(terminal)
   }
 
   /** Stopped while the client takes no more. */
@@ -46,24 +66,38 @@ export class Output {
     else this.#emit(stream, bytes)
   }
 
-  /** Everything that was held back goes out. */
+  /** The client typed it. */
+  typed(bytes: Buffer): void {
+    this.#input?.push(bytes)
+  }
+
+  resized({ columns, rows }: TerminalSize): void {
+    if (this.#options.terminal) this.#recorder.resize(columns, rows)
+  }
+
+  /** Everything that was held back goes out, and the recording ends. */
   end(): void {
+    this.#input?.end()
     this.#masks.stdout.end()
     this.#masks.stderr.end()
+    this.#recorder.end()
   }
 
   /** What the record says of it. */
   get result(): Pick<CommandResult, 'rows' | 'bytes' | 'masked' | 'result'> {
-    const result = this.#preview()
+    const result = this.#previewed()
     return { rows: 0, bytes: this.#bytes, masked: this.#masks.stdout.masked + this.#masks.stderr.masked, ...(result ? { result } : {}) }
   }
 
-  #mask(stream: StreamName): StreamMask {
-    return new StreamMask({ emit: (bytes) => this.#emit(stream, bytes), masks: () => this.#options.guard.masks, terminal: this.#options.terminal })
+  #mask(emit: (bytes: Buffer) => void): StreamMask {
+    return new StreamMask({ emit, masks: () => this.#options.guard.masks, terminal: this.#options.terminal !== undefined })
   }
 
   #emit(stream: StreamName, bytes: Buffer): void {
-    if (this.#options.masked) this.#record(stream, bytes)
+    if (this.#options.masked) {
+      this.#preview(stream, bytes)
+      this.#recorder.push(stream === 'stdout' ? 'o' : 'e', bytes)
+    }
     const { wire } = this.#options
     if (wire.write(bytes, stream === 'stderr') || this.#blocked) return
     this.#blocked = true
@@ -74,7 +108,7 @@ export class Output {
     })
   }
 
-  #record(stream: StreamName, bytes: Buffer): void {
+  #preview(stream: StreamName, bytes: Buffer): void {
     if (this.#room <= 0) {
       this.#truncated ||= bytes.length > 0
       return
@@ -88,7 +122,7 @@ export class Output {
     else this.#pieces.push({ stream, text })
   }
 
-  #preview(): ResultPreview | undefined {
+  #previewed(): ResultPreview | undefined {
     if (this.#pieces.length === 0) return undefined
     return { columns: ['stream', 'text'], rows: this.#pieces.map(({ stream, text }) => [stream, text]), truncated: this.#truncated }
   }

@@ -2,7 +2,7 @@ import type { Guard, Permit } from '@sallyport/kit'
 import type { Client, ClientChannel } from 'ssh2'
 import type { RequestOf } from '../wire/messages.js'
 import type { WireChannel } from '../wire/wire.js'
-import { Output } from './output.js'
+import { Output, type TerminalSize } from './output.js'
 
 /** What the channels of one session share. */
 export interface ChannelContext {
@@ -36,12 +36,12 @@ export class RunningCommand implements RunningChannel {
   #abandoned = false
   #over = false
 
-  constructor(stream: ClientChannel, permit: Permit, wire: WireChannel, context: ChannelContext, kind: { terminal: boolean; masked: boolean }) {
+  constructor(stream: ClientChannel, permit: Permit, wire: WireChannel, context: ChannelContext, kind: { terminal: TerminalSize | undefined; masked: boolean }) {
     this.#stream = stream
     this.#permit = permit
     this.#wire = wire
     this.#context = context
-    const output = new Output({ wire, guard: context.guard, ...kind })
+    const output = new Output({ wire, guard: context.guard, permit, fatal: (error) => context.fatal(error), ...kind })
     this.#output = output
     output.stops(stream)
     output.stops(stream.stderr)
@@ -58,8 +58,9 @@ export class RunningCommand implements RunningChannel {
   }
 
   input(bytes: Buffer): void {
-    if (this.#over) this.#wire.consumed(bytes.length)
-    else this.#stream.write(bytes, () => this.#wire.consumed(bytes.length))
+    if (this.#over) return this.#wire.consumed(bytes.length)
+    this.#output.typed(bytes)
+    this.#stream.write(bytes, () => this.#wire.consumed(bytes.length))
   }
 
   inputEnded(): void {
@@ -71,6 +72,7 @@ export class RunningCommand implements RunningChannel {
   }
 
   resize({ rows, columns, height, width }: RequestOf<'window-change'>): void {
+    this.#output.resized({ columns, rows })
     this.#stream.setWindow(rows, columns, height, width)
   }
 

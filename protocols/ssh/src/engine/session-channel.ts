@@ -165,7 +165,7 @@ export class SessionChannel implements WireChannelHandlers {
   }
 
   #plain(stream: ClientChannel, permit: Permit, masked: boolean): RunningChannel {
-    return new RunningCommand(stream, permit, this.#wire, this.#context, { terminal: this.#terminal !== undefined, masked })
+    return new RunningCommand(stream, permit, this.#wire, this.#context, { terminal: this.#terminal, masked })
   }
 
   async #start(planned: () => Promise<Plan>): Promise<boolean> {

@@ -1,8 +1,8 @@
 import { generateKeyPairSync } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import net from 'node:net'
-import { jwsType, Secret, SessionGuard, verifyGrant, type AgentEventBody, type ApprovalAsk, type ApprovalDecisionPayload, type FrontContext, type HeldPayload, type PublicKeyProof, type SessionEnd, type SessionStart } from '@sallyport/kit'
-import type { Mask, Rule } from '@sallyport/policy'
+import { jwsType, Secret, SessionGuard, SpoolError, verifyGrant, type AgentEventBody, type ApprovalAsk, type ApprovalDecisionPayload, type FrontContext, type HeldPayload, type PublicKeyProof, type SessionEnd, type SessionStart } from '@sallyport/kit'
+import type { Mask, Rule, SessionTerms } from '@sallyport/policy'
 import { generateKeyPair } from '@sallyport/ssh-keys'
 import { CompactSign } from 'jose'
 import { sshDescriptor } from '../analyse/index.js'
@@ -17,6 +17,7 @@ export interface LoopbackOptions {
   readonly spec: unknown
   readonly rules: readonly Rule[]
   readonly masks?: readonly Mask[]
+  readonly terms?: Partial<SessionTerms>
   readonly authenticate?: (start: SessionStart, proof: PublicKeyProof | undefined, password: string | undefined) => boolean
 }
 
@@ -33,6 +34,8 @@ export class Loopback {
   /** Ends every live session. */
   readonly controllers = new Set<AbortController>()
   decide: (ask: ApprovalAsk) => 'approved' | 'rejected' | undefined = () => undefined
+  /** The spool takes no recordings any more. */
+  spoolFull = false
   port = 0
   #server: net.Server | undefined
   #sessions = 0
@@ -122,7 +125,7 @@ export class Loopback {
       target: { id: 't', name: 'web-01', protocol: 'ssh', labels: {}, spec },
       rules: this.options.rules,
       masks: this.options.masks ?? [],
-      terms: { ttl_seconds: 600, idle_seconds: 300, audit: 'spooled', record_result_bytes: 8192 },
+      terms: { ttl_seconds: 600, idle_seconds: 300, audit: 'spooled', record_result_bytes: 8192, record_terminal_bytes: 1_048_576, record_input: false, ...this.options.terms },
       approval_url: 'https://s/approvals/',
     }
     return new CompactSign(Buffer.from(JSON.stringify(payload))).setProtectedHeader({ alg: 'EdDSA', typ: jwsType.grant, kid: 'k' }).sign(controlKeys.privateKey)
@@ -133,6 +136,7 @@ export class Loopback {
     const controller = new AbortController()
     this.controllers.add(controller)
     const append = (event: AgentEventBody) => {
+      if (this.spoolFull && event.kind === 'recording') throw new SpoolError('full', 'the audit spool is full')
       this.events.push(event)
       return { seq: this.events.length } as never
     }
