@@ -9,6 +9,9 @@ import { refusedStates, renewHint, type ProvenCredential } from './credential-lo
 import { CredentialError } from './credentials.errors.js'
 import { CredentialsRepository, stateOf, type CredentialRow } from './credentials.repository.js'
 
+/** Longer than any credential lives: the same key may be registered again, and an old proof must stay worthless then. */
+const proofMemoryDays = 30
+
 /** What the gateway says of the client; the proof must say the same. */
 export interface ClaimedLogin extends SshUserName {
   readonly clientAddress: string
@@ -41,15 +44,17 @@ export class PublicKeyLogin {
     const row = isCertificate ? await this.#ofCertificate(proof.key, claimed) : await this.#ofKey(key, claimed)
     const state = stateOf(row, new Date())
     if (state !== 'live') throw refused(refusedStates[state])
+    // A gateway that kept a proof could open a session with it later: each is good for one try, however that ends.
     const digest = createHash('sha256').update('sallyport-key-proof-v1\0').update(proof.signedData).digest('hex')
+    const until = new Date(Date.now() + proofMemoryDays * 86_400_000)
+    if (!(await this.repository.transaction((tx) => this.repository.rememberToken(tx, digest, until)))) throw refused('this proof was used before')
     return {
       id: row.id,
       target: row.target,
       login: row.target === claimed.target ? claimed.login : claimed.target,
       identity: identityOf(row),
       method: isCertificate ? 'certificate' : 'public_key',
-      // A gateway that kept a proof could open a second session with it: each opens one, and is forgotten with its credential.
-      take: async (tx) => (await this.repository.rememberToken(tx, digest, row.expiresAt)) && (await this.repository.take(tx, row.id, new Date())),
+      take: (tx) => this.repository.take(tx, row.id, new Date()),
     }
   }
 

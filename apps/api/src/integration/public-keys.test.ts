@@ -201,6 +201,15 @@ describe('a credential bound to a public key', () => {
     expect((await open(once, { user: 'web-01' })).refused).toMatchObject({ code: 'AUTHENTICATION_FAILED' })
   })
 
+  it('a proof is used up even when no session came of it, and stays so when the key is registered again', async () => {
+    const once = proof(pair.privateKey, 'nobody%web-01')
+    // No such account: refused after the proof was found good.
+    expect((await open(once, { user: 'nobody%web-01' })).granted).toBeUndefined()
+    expect((await open(once, { user: 'nobody%web-01' })).refused).toMatchObject({ message: expect.stringMatching(/used before/) })
+    await exchange({ public_key: pair.publicKeyLine })
+    expect((await open(once, { user: 'nobody%web-01' })).refused).toMatchObject({ message: expect.stringMatching(/used before/) })
+  })
+
   it.each([
     ['a login that was not signed', { user: 'root%web-01' }, () => proof(pair.privateKey, 'web-01'), /another user name/],
     ['a login slipped into the parameters', { user: 'web-01', parameters: { login: 'root' } }, () => proof(pair.privateKey, 'web-01'), /another user name/],
@@ -334,9 +343,9 @@ describe('an SSH certificate', () => {
   })
 })
 
-it('publishes the host keys of gateways, for the public address and their own, and nothing else that they say', async () => {
+it('publishes the host keys of gateways for the public host, and for no address that a gateway made up', async () => {
   const key = hostKey.publicKeyLine.replace(' sallyport gateway', '')
-  expect((await call('GET', '/v1/ssh/known-hosts', undefined, '')).body).toBe(`gw.example ${key}\n[10.0.0.5]:2222 ${key}\n`)
+  expect((await call('GET', '/v1/ssh/known-hosts', undefined, '')).body).toBe(`gw.example ${key}\n`)
   await call('POST', `/v1/agents/${gateway.id}/revoke`)
   expect((await call('GET', '/v1/ssh/known-hosts', undefined, '')).body).toBe('')
 })

@@ -62,14 +62,17 @@ export class SshService {
     return publicKeyLine((await this.keys.sshAuthority()).publicKey, 'sallyport-user-ca')
   }
 
-  /** known_hosts lines of all gateways, for the address that `connection` objects name and for those that they told. */
+  /**
+   * known_hosts lines of all gateways, for the address that `connection` objects name, and for other ports of that host: a
+   * gateway vouches for its own host, and for nobody else's.
+   */
   async knownHosts(): Promise<string> {
     const published = { host: this.targets.host, port: this.targets.portOf(protocol) }
     const lines = new Set<string>()
     for (const key of await this.nodes.publishedHostKeys()) {
       if (key.protocol !== protocol) continue
       const own = parseHostAddress(key.address)
-      for (const address of own ? [published, own] : [published]) lines.add(`${knownHostsLine(address, key.public_key)}\n`)
+      for (const address of own?.host === published.host ? [published, own] : [published]) lines.add(`${knownHostsLine(address, key.public_key)}\n`)
     }
     return [...lines].join('')
   }
