@@ -103,6 +103,36 @@ describe.skipIf(!hasSshd)('ssh, through front and engine to a real sshd', () => 
     expect(result.stdout.equals(all)).toBe(true)
   }, 30_000)
 
+  test.each([
+    ['key exchange', '-oKexAlgorithms=diffie-hellman-group14-sha1'],
+    ['cipher', '-oCiphers=aes128-cbc'],
+    ['MAC', '-oMACs=hmac-sha1'],
+    ['host key type', '-oHostKeyAlgorithms=ssh-rsa'],
+  ])('an old %s is refused', async (_what, option) => {
+    // With an AEAD cipher there is no MAC to agree on.
+    const result = await ssh([option, ...(option.startsWith('-oMACs') ? ['-oCiphers=aes128-ctr'] : []), 'web-01', 'echo old'])
+    expect(result).toMatchObject({ code: 255, stderr: expect.stringContaining('no matching') })
+  })
+
+  test('keys are exchanged anew in mid-transfer, in both directions', async () => {
+    const bytes = randomBytes(6_000_000)
+    const result = await ssh(['-oRekeyLimit=1M', 'web-01', 'cat'], bytes)
+    expect(result.stdout.equals(bytes)).toBe(true)
+  }, 30_000)
+
+  test('channels of one connection: a stopped one delays no other, and the master ends with its session', async () => {
+    const socket = path.join(directory, 'mux')
+    const master = ssh(['-M', '-S', socket, '-N', 'web-01'])
+    await expect.poll(() => existsSync(socket), { timeout: 10_000 }).toBe(true)
+    const stopped = ssh(['-S', socket, 'web-01', 'cat /dev/zero'])
+    stopped.child.stdout?.pause()
+    await expect.poll(() => loop.events.some((event) => event.kind === 'command' && event.text === 'cat /dev/zero'), { timeout: 10_000 }).toBe(true)
+    expect((await ssh(['-S', socket, 'web-01', 'echo beside'])).stdout.toString()).toBe('beside\n')
+    stopped.child.kill('SIGKILL')
+    master.child.kill('SIGTERM')
+    await master
+  }, 30_000)
+
   test('an early end of input', async () => {
     expect((await ssh(['web-01', 'echo early'], 'none')).stdout.toString()).toBe('early\n')
     expect((await ssh(['web-01', 'cat'], Buffer.from(''))).code).toBe(0)
