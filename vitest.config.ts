@@ -7,7 +7,7 @@ export default defineConfig({
       {
         test: {
           name: 'unit',
-          include: ['{packages,protocols,apps}/*/src/**/*.test.ts'],
+          include: ['{packages,protocols,apps}/*/src/**/*.test.ts', 'test/demo-cluster/src/**/*.test.ts'],
           testTimeout: 20_000,
           hookTimeout: 60_000,
           sequence: { groupOrder: 0 },
@@ -17,6 +17,7 @@ export default defineConfig({
         test: {
           name: 'e2e',
           include: ['test/**/*.test.ts'],
+          exclude: ['**/node_modules/**', 'test/demo-cluster/**'],
           testTimeout: 120_000,
           hookTimeout: 180_000,
           // After the unit tests, and few at a time: every file may start a stack (four processes, two PostgreSQL servers).

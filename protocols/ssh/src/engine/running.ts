@@ -1,8 +1,7 @@
-import type { Guard, Permit } from '@sallyport/kit'
+import { Output, type Guard, type Permit, type TerminalSize } from '@sallyport/kit'
 import type { Client, ClientChannel } from 'ssh2'
 import type { RequestOf } from '../wire/messages.js'
 import type { WireChannel } from '../wire/wire.js'
-import { Output, type TerminalSize } from './output.js'
 
 /** What the channels of one session share. */
 export interface ChannelContext {
@@ -41,7 +40,7 @@ export class RunningCommand implements RunningChannel {
     this.#permit = permit
     this.#wire = wire
     this.#context = context
-    const output = new Output({ wire, guard: context.guard, permit, fatal: (error) => context.fatal(error), ...kind })
+    const output = new Output({ sink: wire, guard: context.guard, permit, fatal: (error) => context.fatal(error), ...kind })
     this.#output = output
     output.stops(stream)
     output.stops(stream.stderr)

@@ -1,5 +1,7 @@
-import { Recorder, type CommandResult, type Guard, type Permit, type ResultPreview } from '@sallyport/kit'
-import type { WireChannel } from '../wire/wire.js'
+import type { ResultPreview } from '../event.js'
+import type { CommandResult, Guard } from '../guard.js'
+import type { Permit } from '../permit.js'
+import { Recorder } from '../recording/recorder.js'
 import { StreamMask } from './stream-mask.js'
 
 /** A readable stream of the upstream connection that can be stopped. */
@@ -8,8 +10,15 @@ export interface Source {
   resume(): unknown
 }
 
+/** Where a command's output goes: the client's side of a protocol. */
+export interface OutputSink {
+  /** Returns false when the client takes no more: {@link drained} tells when it does again. */
+  write(bytes: Buffer, stderr: boolean): boolean
+  drained(): Promise<void>
+}
+
 export interface OutputOptions {
-  readonly wire: WireChannel
+  readonly sink: OutputSink
   readonly guard: Guard
   readonly permit: Permit
   /** The terminal's size at the beginning; undefined without one. */
@@ -98,11 +107,11 @@ export class Output {
       this.#preview(stream, bytes)
       this.#recorder.push(stream === 'stdout' ? 'o' : 'e', bytes)
     }
-    const { wire } = this.#options
-    if (wire.write(bytes, stream === 'stderr') || this.#blocked) return
+    const { sink } = this.#options
+    if (sink.write(bytes, stream === 'stderr') || this.#blocked) return
     this.#blocked = true
     for (const source of this.#sources) source.pause()
-    void wire.drained().then(() => {
+    void sink.drained().then(() => {
       this.#blocked = false
       for (const source of this.#sources) source.resume()
     })
