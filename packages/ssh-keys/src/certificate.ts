@@ -33,7 +33,13 @@ export function isCertificateType(type: string): boolean {
 }
 
 export function certificateAlgorithm(type: PublicKeyType): string {
-  return type + suffix
+  return type.replace(/@openssh\.com$/, '') + suffix
+}
+
+/** The algorithm of the key in a certificate: what signs, and how. */
+export function plainAlgorithm(algorithm: string): string {
+  const plain = algorithm.slice(0, -suffix.length)
+  return plain.startsWith('sk-') ? `${plain}@openssh.com` : plain
 }
 
 /**
@@ -45,7 +51,7 @@ export function parseCertificate(blob: Uint8Array): SshCertificate {
   const reader = new WireReader(blob)
   const algorithm = reader.name()
   if (!isCertificateType(algorithm)) throw malformed('not a certificate')
-  const subjectType = keyType(algorithm.slice(0, -suffix.length))
+  const subjectType = keyType(plainAlgorithm(algorithm))
   const nonce = reader.string()
   if (nonce.length < 16 || nonce.length > 64) throw malformed('the certificate has an impossible nonce')
   const start = reader.position

@@ -7,6 +7,7 @@ export const limits = {
   signature: 2 * 1024,
   userName: 512,
   keyId: 1024,
+  application: 256,
   principals: 256,
   options: 64,
   /** Verifying costs grow with the square of the modulus: larger ones are a way to burn our time. Bits. */

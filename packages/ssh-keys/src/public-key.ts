@@ -3,13 +3,30 @@ import { malformed, SshKeyError } from './errors.js'
 import { limits } from './limits.js'
 import { WireReader, WireWriter } from './wire.js'
 
-export type PublicKeyType = 'ssh-ed25519' | 'ecdsa-sha2-nistp256' | 'ecdsa-sha2-nistp384' | 'ecdsa-sha2-nistp521' | 'ssh-rsa'
+/** Of a security token (FIDO): what it signs names the application, whether somebody touched it, and a counter. */
+export type TokenKeyType = 'sk-ssh-ed25519@openssh.com' | 'sk-ecdsa-sha2-nistp256@openssh.com'
+
+export type PublicKeyType = 'ssh-ed25519' | 'ecdsa-sha2-nistp256' | 'ecdsa-sha2-nistp384' | 'ecdsa-sha2-nistp521' | 'ssh-rsa' | TokenKeyType
 
 export interface SshPublicKey {
   readonly type: PublicKeyType
   /** RFC 4253, section 6.6. One key has one blob: other encodings of it are refused. */
   readonly blob: Buffer
   readonly key: KeyObject
+  /** Of a security token's key only: `ssh:` and what its owner added (PROTOCOL.u2f). */
+  readonly application?: string
+}
+
+export interface KeyFields {
+  readonly key: KeyObject
+  readonly application?: string
+}
+
+const tokenKeys = { 'sk-ssh-ed25519@openssh.com': 'ssh-ed25519', 'sk-ecdsa-sha2-nistp256@openssh.com': 'ecdsa-sha2-nistp256' } as const
+
+/** The plain type of a security token's key; undefined for all others. */
+export function plainTypeOf(type: string): PublicKeyType | undefined {
+  return type === 'sk-ssh-ed25519@openssh.com' || type === 'sk-ecdsa-sha2-nistp256@openssh.com' ? tokenKeys[type] : undefined
 }
 
 interface Curve {
@@ -36,13 +53,23 @@ export function parsePublicKey(blob: Uint8Array): SshPublicKey {
   if (blob.length > limits.blob) throw malformed('the public key is too long')
   const reader = new WireReader(blob)
   const type = keyType(reader.name())
-  const key = readKeyFields(type, reader)
+  const fields = readKeyFields(type, reader)
   reader.end()
-  return { type, blob: Buffer.from(blob), key }
+  return { type, blob: Buffer.from(blob), ...fields }
 }
 
 /** What stands in a key blob after the type, and in a certificate after the nonce. */
-export function readKeyFields(type: PublicKeyType, reader: WireReader): KeyObject {
+export function readKeyFields(type: PublicKeyType, reader: WireReader): KeyFields {
+  const plain = plainTypeOf(type)
+  if (plain === undefined) return { key: readKey(type, reader) }
+  const key = readKey(plain, reader)
+  const application = reader.text(limits.application)
+  // Tokens also log in to web sites: their signatures are for `https:` applications, and no good here.
+  if (!application.startsWith('ssh:')) throw malformed("the security token's key is not one for SSH")
+  return { key, application }
+}
+
+function readKey(type: PublicKeyType, reader: WireReader): KeyObject {
   if (type === 'ssh-ed25519') {
     const bytes = reader.string()
     if (bytes.length !== 32) throw malformed('an Ed25519 key has 32 bytes')
@@ -75,7 +102,7 @@ export function keyType(name: string): PublicKeyType {
   if (name === 'ssh-ed25519' || name === 'ssh-rsa') return name
   const curve = curveOf(name)
   if (curve !== undefined) return curve.type
-  if (name.startsWith('sk-')) throw new SshKeyError('UNSUPPORTED_KEY', 'keys on security tokens (sk-…) are not supported: use an Ed25519 key')
+  if (name === 'sk-ssh-ed25519@openssh.com' || name === 'sk-ecdsa-sha2-nistp256@openssh.com') return name
   if (name.includes('-cert-')) throw new SshKeyError('WRONG_TYPE', 'a certificate stands where a plain public key belongs')
   throw new SshKeyError('UNSUPPORTED_KEY', 'this key type is not supported: use Ed25519, ECDSA or RSA')
 }

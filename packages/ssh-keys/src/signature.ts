@@ -1,9 +1,9 @@
-import { constants, verify } from 'node:crypto'
-import { parseCertificate, isCertificateType } from './certificate.js'
+import { constants, createHash, verify } from 'node:crypto'
+import { parseCertificate, isCertificateType, plainAlgorithm } from './certificate.js'
 import { malformed, SshKeyError } from './errors.js'
 import { limits } from './limits.js'
-import { curveOf, parsePublicKey, type SshPublicKey } from './public-key.js'
-import { WireReader } from './wire.js'
+import { curveOf, parsePublicKey, plainTypeOf, type SshPublicKey } from './public-key.js'
+import { WireReader, WireWriter } from './wire.js'
 
 /** What a client proves a private key with (RFC 4252, section 7). */
 export interface SignatureProof {
@@ -26,7 +26,7 @@ export function verifySignature(proof: SignatureProof): SshPublicKey {
   const isCertificate = isCertificateType(typeOf(proof.key))
   if (isCertificate !== proof.algorithm.endsWith(certificateSuffix)) throw malformed('the algorithm and the key do not belong together')
   const key = isCertificate ? parseCertificate(proof.key).subject : parsePublicKey(proof.key)
-  verifyBlob(key, proof.signature, proof.signedData, isCertificate ? proof.algorithm.slice(0, -certificateSuffix.length) : proof.algorithm)
+  verifyBlob(key, proof.signature, proof.signedData, isCertificate ? plainAlgorithm(proof.algorithm) : proof.algorithm)
   return key
 }
 
@@ -44,15 +44,26 @@ export function verifyBlob(key: SshPublicKey, signature: Uint8Array, data: Uint8
   const reader = new WireReader(signature)
   const named = reader.name()
   const bytes = reader.string()
+  const token = key.application === undefined ? undefined : { application: key.application, flags: reader.byte(), counter: reader.uint32() }
   reader.end()
   if (algorithm !== undefined && named !== algorithm) throw malformed('the signature is of another algorithm than was named')
-  if (!isGood(key, named, bytes, data)) throw new SshKeyError('BAD_SIGNATURE', 'the signature is not good')
+  if (token !== undefined && (token.flags & userPresent) === 0) throw new SshKeyError('BAD_SIGNATURE', 'nobody touched the security token')
+  if (!isGood(key, named, bytes, token === undefined ? data : tokenData(token, data))) throw new SshKeyError('BAD_SIGNATURE', 'the signature is not good')
+}
+
+/** PROTOCOL.u2f, flags. Whether the token asked for a PIN, too, is its owner's choice. */
+const userPresent = 0x01
+
+/** What a security token signs instead of the data (PROTOCOL.u2f, SSH U2F Signatures). Its counter is in there, but nobody keeps it: tokens may have none. */
+function tokenData({ application, flags, counter }: { application: string; flags: number; counter: number }, data: Uint8Array): Buffer {
+  const hash = (bytes: Uint8Array | string): Buffer => createHash('sha256').update(bytes).digest()
+  return new WireWriter().raw(hash(application)).byte(flags).uint32(counter).raw(hash(data)).bytes()
 }
 
 function isGood(key: SshPublicKey, algorithm: string, signature: Buffer, data: Uint8Array): boolean {
   if (key.type === 'ssh-rsa') return isGoodRsa(key, algorithm, signature, data)
   if (algorithm !== key.type) throw malformed('the signature algorithm is not that of the key')
-  const curve = curveOf(key.type)
+  const curve = curveOf(plainTypeOf(key.type) ?? key.type)
   if (curve === undefined) return signature.length === 64 && checked(() => verify(null, data, key.key, signature))
   // RFC 5656, section 3.1.2.
   const reader = new WireReader(signature)

@@ -1,3 +1,4 @@
+export { SoftwareToken } from './security-token.js'
 import { sign, type KeyObject } from 'node:crypto'
 import { publicKeyOf } from '../public-key.js'
 import type { SignatureProof } from '../signature.js'

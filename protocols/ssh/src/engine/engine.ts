@@ -139,6 +139,10 @@ class SshSession {
   }
 
   #request(request: ChannelRequest): Promise<boolean> {
+    if (request.type === 'refused') {
+      this.#whenReady(() => this.#recordRefused(request))
+      return Promise.resolve(true)
+    }
     if (request.type !== 'tcpip-forward' && request.type !== 'cancel-tcpip-forward') return Promise.resolve(false)
     return new Promise((resolve) => {
       this.#whenReady(() => {
@@ -149,6 +153,16 @@ class SshSession {
         })
       })
     })
+  }
+
+  #recordRefused({ action, text, reason }: RequestOf<'refused'>): void {
+    if (this.#ended) return
+    const effect = { action, resource: '', details: { login: this.#login } }
+    try {
+      this.#session.guard.refuse({ text, effects: [effect] }, { rule: 'unsupported', message: reason, hint: 'Do without it.' })
+    } catch (error) {
+      this.#fatal(error)
+    }
   }
 
   /** ssh -R. */

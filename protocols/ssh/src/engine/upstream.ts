@@ -1,8 +1,10 @@
 import type { CredentialResolver } from '@sallyport/kit'
 import { generateKeyPair, parsePrivateKey, signCertificate } from '@sallyport/ssh-keys'
 import ssh2, { type AnyAuthMethod, type Client } from 'ssh2'
+import { Socket } from 'node:net'
 import { algorithms, targetHostKeyAlgorithms } from '../algorithms.js'
 import { hostAndPort, type SshTarget } from '../target-spec.js'
+import { guardTransport } from '../transport-guard.js'
 import { authenticateWithCertificate } from './certificate-auth.js'
 
 const connectMilliseconds = 15_000
@@ -76,6 +78,9 @@ export async function connectUpstream(target: SshTarget, credentials: Credential
         },
         authHandler: [method.method],
       })
+      const socket: unknown = Reflect.get(client, '_sock')
+      const guarded = socket instanceof Socket && guardTransport(client, socket, { violated: () => client.destroy() })
+      if (!guarded) throw new Error('ssh2 has changed')
       if (method.certificate !== undefined && !authenticateWithCertificate(client, method.certificate)) throw new Error('ssh2 has changed')
     } catch {
       fail(new UpstreamError('INTERNAL', 'internal error in the agent: the connection could not be begun', 'Tell your platform team.'))

@@ -11,9 +11,10 @@ const maxTokenBytes = 16 * 1024
 /** What a client may go on with. */
 export const methods: AuthenticationType[] = ['publickey', 'keyboard-interactive', 'password']
 
-const keyAlgorithms = new Set(['ssh-ed25519', 'ecdsa-sha2-nistp256', 'ecdsa-sha2-nistp384', 'ecdsa-sha2-nistp521', 'ssh-rsa'])
+const plainAlgorithms = ['ssh-ed25519', 'ecdsa-sha2-nistp256', 'ecdsa-sha2-nistp384', 'ecdsa-sha2-nistp521', 'ssh-rsa']
+const keyAlgorithms = new Set([...plainAlgorithms, 'sk-ssh-ed25519@openssh.com', 'sk-ecdsa-sha2-nistp256@openssh.com'])
 /** An RSA certificate is named by the hash of its proof (RFC 8332), and never comes with SHA-1. */
-const certifiedAlgorithms = new Set([...keyAlgorithms, 'rsa-sha2-256', 'rsa-sha2-512'].filter((name) => name !== 'ssh-rsa'))
+const certifiedAlgorithms = new Set([...plainAlgorithms, 'rsa-sha2-256', 'rsa-sha2-512', 'sk-ssh-ed25519', 'sk-ecdsa-sha2-nistp256'].filter((name) => name !== 'ssh-rsa'))
 
 export interface Authenticated {
   readonly granted: SessionGranted
@@ -37,11 +38,16 @@ export class Authentication {
     this.#signal = signal
   }
 
+  /** Whether this client has tried often enough. */
+  get exhausted(): boolean {
+    return this.#attempts >= maxAttempts || this.#offers > maxOffers
+  }
+
   /**
    * One request of the client. Resolves with the grant when it proved who it is, with an error to tell it when it
-   * didn't, and with undefined when there is nothing to tell.
+   * didn't, with undefined when it failed and there is nothing to tell, and with `answered` for an offer that was.
    */
-  async handle(context: AuthContext): Promise<Authenticated | ChannelError | undefined> {
+  async handle(context: AuthContext): Promise<Authenticated | ChannelError | 'answered' | undefined> {
     const user = context.username
     switch (context.method) {
       case 'publickey':
@@ -59,15 +65,16 @@ export class Authentication {
     }
   }
 
-  async #publicKey(context: PublicKeyAuthContext, user: string): Promise<Authenticated | ChannelError | undefined> {
+  async #publicKey(context: PublicKeyAuthContext, user: string): Promise<Authenticated | ChannelError | 'answered' | undefined> {
     const { algo } = context.key
     const certificate = algo.endsWith('-cert-v01@openssh.com')
     const known = certificate ? certifiedAlgorithms : keyAlgorithms
     if (!known.has(certificate ? algo.slice(0, -'-cert-v01@openssh.com'.length) : algo)) return undefined
     if (context.signature === undefined || context.blob === undefined) {
       this.#offers += 1
-      if (this.#offers <= maxOffers) context.accept()
-      return undefined
+      if (this.#offers > maxOffers) return undefined
+      context.accept()
+      return 'answered'
     }
     const signature = signatureBlob(algo, context.hashAlgo, context.signature)
     if (signature === undefined) return undefined

@@ -33,6 +33,11 @@ export class ChannelBridge implements WireChannelHandlers {
     return this.#wire
   }
 
+  /** Whether something runs on it, or ran. */
+  get attached(): boolean {
+    return this.#client !== undefined
+  }
+
   attachWire(wire: WireChannel): void {
     this.#wire = wire
   }
@@ -51,7 +56,7 @@ export class ChannelBridge implements WireChannelHandlers {
   /** Ends the channel with a text of ours: what it was for can't be had. */
   fail(text: string, status = 255): void {
     const channel = this.#client
-    if (channel === undefined || this.#closed) return
+    if (channel === undefined || this.#closed || this.#closing) return
     channel.stderr.write(text)
     this.#exit ??= { type: 'exit-status', status }
     this.#closing = true

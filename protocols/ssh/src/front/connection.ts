@@ -2,16 +2,16 @@ import type { Socket } from 'node:net'
 import type { BrokeredSession, ChannelError, FrontContext } from '@sallyport/kit'
 import ssh2, { type Connection, type Session } from 'ssh2'
 import { algorithms } from '../algorithms.js'
+import { guardTransport } from '../transport-guard.js'
 import { Wire, type WireChannel } from '../wire/wire.js'
-import type { ChannelOpen, ChannelRequest } from '../wire/messages.js'
+import type { ChannelOpen, ChannelRequest, RequestOf } from '../wire/messages.js'
 import { Authentication, methods, type Authenticated } from './authentication.js'
 import { sendBanner } from './banner.js'
 import { ChannelBridge } from './channel-bridge.js'
+import { faultOf, shown, strangeChannel, type Refused } from './refusals.js'
 
 const keepAliveMilliseconds = 30_000
 const maxChannels = 64
-/** Commands and names that aren't UTF-8 come out of ssh2 with this character in them. */
-const replacement = '\ufffd'
 
 /** One client connection. */
 export class SshConnection {
@@ -26,6 +26,9 @@ export class SshConnection {
   #wire: Wire | undefined
   /** Why the session could not be opened, or was ended: told on every channel. */
   #ended: string | undefined
+  /** The request for authentication that is being handled. A client may give one up for another. */
+  #authenticating: ssh2.AuthContext | undefined
+  #opening = false
   readonly #boundPorts = new Map<string, number>()
 
   constructor(socket: Socket, context: FrontContext) {
@@ -53,6 +56,15 @@ export class SshConnection {
   #connected(connection: Connection): void {
     this.#connection = connection
     connection.on('error', () => this.#socket.destroy())
+    const guarded = guardTransport(connection, this.#socket, {
+      violated: () => this.#socket.destroy(),
+      strangeChannel: (type, more) => this.#record(strangeChannel(type, more)),
+    })
+    if (!guarded) {
+      this.#context.log.warn({}, 'ssh2 has changed')
+      this.#socket.destroy()
+      return
+    }
     connection.on('authentication', (context) => {
       this.#authenticate(connection, context).catch(() => this.#socket.destroy())
     })
@@ -64,7 +76,10 @@ export class SshConnection {
       void this.#forward({ kind: 'direct-tcpip', host: info.destIP, port: info.destPort, originHost: info.srcIP, originPort: info.srcPort }, accept, reject)
     })
     connection.on('request', (accept, reject, name, info) => {
-      if (name !== 'tcpip-forward' && name !== 'cancel-tcpip-forward') return reject?.()
+      if (name !== 'tcpip-forward' && name !== 'cancel-tcpip-forward') {
+        this.#record({ action: 'ssh.reverse_forward', text: `request ${shown(name)}` })
+        return reject?.()
+      }
       void this.#globalRequest({ type: name, host: info.bindAddr, port: info.bindPort }).then((ok) => {
         if (ok === false) reject?.()
         else accept?.(ok)
@@ -73,14 +88,23 @@ export class SshConnection {
   }
 
   async #authenticate(connection: Connection, context: ssh2.AuthContext): Promise<void> {
+    // ssh2 asks a second time while the first is answered, where a client gives up keyboard-interactive in the middle. With
+    // a session being opened that would open another, which nobody owns.
+    if (this.#opening) {
+      this.#socket.destroy()
+      return
+    }
+    this.#authenticating = context
     const outcome = await this.#authentication.handle(context)
-    if (this.#socket.destroyed) return
+    if (this.#socket.destroyed || this.#authenticating !== context) return
+    if (outcome === 'answered') return
     if (outcome === undefined) {
-      // An offered key was answered already.
-      if (context.method !== 'publickey' || context.signature !== undefined) context.reject(methods)
+      context.reject(methods)
+      if (this.#authentication.exhausted) this.#hangUp()
       return
     }
     if ('granted' in outcome) {
+      this.#opening = true
       await this.#open(outcome)
       this.#context.authenticated()
       clearTimeout(this.#deadline)
@@ -89,6 +113,7 @@ export class SshConnection {
     }
     sendBanner(connection, errorText(outcome))
     context.reject(methods)
+    if (this.#authentication.exhausted) this.#hangUp()
   }
 
   /** The client is who it says; when its session can't be had all the same, it is told on the channels that it opens. */
@@ -162,22 +187,31 @@ export class SshConnection {
     })
   }
 
-  #run(bridge: ChannelBridge, stream: ssh2.ServerChannel | undefined, request: ChannelRequest, text: string): void {
-    // The client has closed it already.
+  #run(bridge: ChannelBridge, stream: ssh2.ServerChannel | undefined, request: RequestOf<'exec'> | RequestOf<'shell'> | RequestOf<'subsystem'>, text: string): void {
     if (stream === undefined) {
-      bridge.wire?.close()
+      // A second command on a channel: the first one goes on. Otherwise the client has closed it already.
+      if (!bridge.attached) bridge.wire?.close()
       return
     }
     bridge.attachClient(stream)
     const { wire } = bridge
+    const fault = faultOf(request.type, text)
     if (wire === undefined || this.#ended !== undefined) bridge.fail(`${this.#ended ?? 'Sallyport: the session has ended'}\r\n`)
-    else if (text.includes(replacement) || text.includes('\0')) {
-      bridge.fail('Sallyport: the command is not valid UTF-8 or holds a NUL byte. Nothing was executed.\r\n', 126)
+    else if (fault !== undefined) {
+      this.#record({ action: 'ssh.exec.opaque', text: shown(text) }, fault)
+      bridge.fail(`Sallyport: ${fault}. Nothing was executed.\r\n`, 126)
       wire.close()
-    } else if (text.length > 65_536) {
-      bridge.fail('Sallyport: the command is longer than 65536 characters. Nothing was executed.\r\n', 126)
-      wire.close()
-    } else void wire.request(request)
+    } else {
+      // A refusal that the engine explains has closed the channel before its answer comes.
+      void wire.request(request).then((begun) => {
+        if (!begun) bridge.fail(`${this.#ended ?? 'Sallyport: it could not be started'}\r\n`)
+      })
+    }
+  }
+
+  /** What is refused here without asking the engine is on record all the same. */
+  #record(refused: Pick<Refused, 'action' | 'text'>, reason = 'it is not supported'): void {
+    void this.#wire?.request({ type: 'refused', ...refused, reason })
   }
 
   async #forward(open: ChannelOpen, accept: () => ssh2.ServerChannel | undefined, reject: () => void): Promise<void> {
@@ -237,6 +271,10 @@ export class SshConnection {
   #over(error: ChannelError | undefined): void {
     this.#ended = error ? errorText(error) : 'Sallyport: the session has ended'
     if (error) for (const bridge of this.#bridges) bridge.fail(`${this.#ended}\r\n`)
+    this.#hangUp()
+  }
+
+  #hangUp(): void {
     this.#connection?.end()
     setTimeout(() => this.#socket.destroy(), 2000).unref()
   }

@@ -1,3 +1,5 @@
+const tokenTrailer = 5
+
 /** RFC 4251 section 5: string. */
 function sshString(bytes: Uint8Array): Buffer {
   const out = Buffer.alloc(4 + bytes.length)
@@ -18,6 +20,12 @@ export function signatureBlob(algorithm: string, hash: string | undefined, signa
   if (algorithm === 'ssh-rsa') {
     if (hash !== 'sha256' && hash !== 'sha512') return undefined
     return Buffer.concat([sshString(Buffer.from(signedAlgorithm(algorithm, hash))), sshString(signature)])
+  }
+  if (algorithm.startsWith('sk-')) {
+    // Behind the signature stand a byte of flags and a counter (PROTOCOL.u2f).
+    if (signature.length <= tokenTrailer) return undefined
+    const at = signature.length - tokenTrailer
+    return Buffer.concat([sshString(Buffer.from(algorithm)), sshString(signature.subarray(0, at)), signature.subarray(at)])
   }
   if (!algorithm.startsWith('ecdsa-sha2-nistp')) return undefined
   const numbers = derIntegers(signature)

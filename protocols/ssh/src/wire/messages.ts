@@ -31,6 +31,13 @@ export const channelRequest = z.discriminatedUnion('type', [
   /** On channel 0. */
   z.strictObject({ type: z.literal('tcpip-forward'), host: name, port }),
   z.strictObject({ type: z.literal('cancel-tcpip-forward'), host: name, port }),
+  /** The front refused this without asking; for the record. */
+  z.strictObject({
+    type: z.literal('refused'),
+    action: z.enum(['ssh.exec.opaque', 'ssh.forward', 'ssh.reverse_forward', 'ssh.x11', 'ssh.agent_forward']),
+    text: z.string().max(4096),
+    reason: name,
+  }),
   /** Engine to front: which port was bound for a tcpip-forward with port 0. */
   z.strictObject({ type: z.literal('forward-bound'), host: name, requested: port, port }),
 ])

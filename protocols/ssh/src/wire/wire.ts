@@ -70,7 +70,7 @@ export class Wire {
 
   /** Opens a channel. Undefined when there are too many already, or the stream is over. */
   open(request: ChannelOpen, handlers: WireChannelHandlers): WireChannel | undefined {
-    if (this.#over || this.#channels.size >= maxChannels) return undefined
+    if (this.#over || this.#channels.size >= maxChannels || !channelOpen.safeParse(request).success) return undefined
     const id = this.#nextChannel
     this.#nextChannel += 2
     const channel = new WireChannel(this, id, handlers, false)
@@ -85,7 +85,7 @@ export class Wire {
   }
 
   notify(request: ChannelRequest): void {
-    this.send(frameType.request, 0, Buffer.concat([number(0), json(request)]))
+    if (isSound(request)) this.send(frameType.request, 0, Buffer.concat([number(0), json(request)]))
   }
 
   /** Closes the stream with an error for the other side, or none. */
@@ -105,7 +105,7 @@ export class Wire {
 
   /** For channels: a request that wants a reply. */
   ask(channel: number, request: ChannelRequest): Promise<boolean> {
-    if (this.#over || this.#replies.size >= maxPendingRequests) return Promise.resolve(false)
+    if (this.#over || this.#replies.size >= maxPendingRequests || !isSound(request)) return Promise.resolve(false)
     const id = this.#nextRequest
     this.#nextRequest = id === 0xffff_ffff ? 1 : id + 1
     return new Promise((resolve) => {
@@ -324,7 +324,7 @@ export class WireChannel {
   }
 
   notify(request: ChannelRequest): void {
-    if (!this.closed) this.#wire.send(frameType.request, this.id, Buffer.concat([number(0), json(request)]))
+    if (!this.closed && isSound(request)) this.#wire.send(frameType.request, this.id, Buffer.concat([number(0), json(request)]))
   }
 
   receiveOpened(): void {
@@ -444,6 +444,11 @@ function parseJson(bytes: Buffer): unknown {
   } catch {
     throw new WireError('a frame that is not JSON')
   }
+}
+
+/** What an SSH client sent is passed on only where the other side would take it: one huge name is not to end the session. */
+function isSound(request: ChannelRequest): boolean {
+  return channelRequest.safeParse(request).success
 }
 
 function parseRequest(bytes: Buffer): ChannelRequest {

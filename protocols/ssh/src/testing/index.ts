@@ -1,0 +1,1 @@
+export { msg, RawClient, type RawOptions } from './raw-client.js'
