@@ -7,8 +7,8 @@ const root = path.resolve(import.meta.dirname, '../..')
 /** What the harness prints; see apps/dev. */
 export interface StackLine {
   readonly api: { readonly url: string; readonly adminToken: string; readonly grpcPort: number; readonly log: string }
-  readonly gateway: { readonly host: string; readonly postgresPort: number; readonly caFile: string }
-  readonly gateways: readonly { readonly name: string; readonly postgresPort: number; readonly pid: number; readonly opsPort?: number; readonly tunnelPort: number; readonly log: string }[]
+  readonly gateway: { readonly host: string; readonly postgresPort: number; readonly sshPort?: number; readonly caFile: string }
+  readonly gateways: readonly { readonly name: string; readonly postgresPort: number; readonly sshPort?: number; readonly pid: number; readonly opsPort?: number; readonly tunnelPort: number; readonly log: string }[]
   readonly agents: readonly { readonly name: string; readonly pid: number; readonly log: string; readonly dataDir: string; readonly opsPort?: number }[]
   readonly targets: readonly { readonly name: string; readonly protocol: string; readonly directUrl: string; readonly superuserUrl: string; readonly projectDirectory?: string }[]
   readonly issuer: { readonly url: string; readonly mintUrl: string }

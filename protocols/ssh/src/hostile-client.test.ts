@@ -173,6 +173,17 @@ describe.skipIf(!hasSshd)('S1 who hasn\'t proven a key', () => {
   })
 })
 
+describe.skipIf(!hasSshd)('who goes away', () => {
+  test('without a word, while a command is held: the session ends at once, although the socket is closed in one direction only', async () => {
+    const client = await loggedIn()
+    client.exec(await client.session(), 'touch /tmp/never')
+    await client.take(msg.channelExtendedData)
+    const before = loop.ends.length
+    client.socket.end()
+    await expect.poll(() => loop.ends.length, { timeout: 2000 }).toBe(before + 1)
+  })
+})
+
 describe.skipIf(!hasSshd)('S4 what a channel may be asked for', () => {
   test('unknown channel types are refused, and nothing comes of them', async () => {
     const client = await loggedIn()

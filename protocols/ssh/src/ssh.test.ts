@@ -116,7 +116,7 @@ describe.skipIf(!hasSshd)('ssh, through front and engine to a real sshd', () => 
 
   test('keys are exchanged anew in mid-transfer, in both directions', async () => {
     // No ASCII: in six megabytes of noise a mask finds an address now and then.
-    const bytes = randomBytes(6_000_000).map((byte) => byte | 0x80)
+    const bytes = Buffer.from(randomBytes(6_000_000).map((byte) => byte | 0x80))
     const result = await ssh(['-oRekeyLimit=1M', 'web-01', 'cat'], bytes)
     expect(result.stdout.equals(bytes)).toBe(true)
   }, 30_000)

@@ -2,6 +2,7 @@ import type { AuthConversation, ChannelError, FrontContext, SessionGranted } fro
 import { splitUserName } from '@sallyport/ssh-keys'
 import type { AuthContext, AuthenticationType, PublicKeyAuthContext } from 'ssh2'
 import { signatureBlob, signedAlgorithm } from './signature.js'
+import { longestAnswer, promptForToken } from './token-prompt.js'
 
 /** Tries of all kinds on one connection. An offered key without a signature is none. */
 const maxAttempts = 8
@@ -53,13 +54,9 @@ export class Authentication {
       case 'publickey':
         return this.#publicKey(context, user)
       case 'password':
-        return this.#token(user, context.password)
-      case 'keyboard-interactive': {
-        const answer = await new Promise<string | undefined>((resolve) => {
-          context.prompt([{ prompt: `Token for ${splitUserName(user).target.slice(0, 64)}: `, echo: false }], 'Sallyport', 'Paste an identity token (OIDC), or use `sallyport exec`.', (answers) => resolve(answers[0]))
-        })
-        return this.#token(user, answer ?? '')
-      }
+        return this.#password(user, context.password)
+      case 'keyboard-interactive':
+        return this.#token(user, await promptForToken(context, splitUserName(user).target.slice(0, 64)))
       default:
         return undefined
     }
@@ -81,6 +78,12 @@ export class Authentication {
     const { data: key } = context.key
     const { blob: signedData } = context
     return this.#converse(user, (conversation) => conversation.publicKey({ algorithm: signedAlgorithm(algo, context.hashAlgo), key, signature, signedData }))
+  }
+
+  async #password(user: string, password: string): Promise<Authenticated | ChannelError | undefined> {
+    const outcome = await this.#token(user, password)
+    if (outcome === undefined || 'granted' in outcome || password.length !== longestAnswer) return outcome
+    return { ...outcome, hint: `OpenSSH's client sends the first ${longestAnswer} characters of a password only. With -o PreferredAuthentications=keyboard-interactive it is asked for the rest.` }
   }
 
   #token(user: string, token: string): Promise<Authenticated | ChannelError | undefined> {

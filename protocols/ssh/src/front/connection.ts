@@ -41,6 +41,9 @@ export class SshConnection {
     const socket = this.#socket
     socket.on('error', () => socket.destroy())
     socket.once('close', () => this.#gone())
+    // The listener leaves half-closed sockets open; in SSH a client that has closed its half is gone, and nothing that it
+    // waits for may run any more.
+    socket.once('end', () => socket.destroy())
     this.#deadline = setTimeout(() => socket.destroy(), this.#context.limits.handshakeMilliseconds)
     let server: ssh2.Server
     try {

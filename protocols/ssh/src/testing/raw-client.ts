@@ -38,6 +38,7 @@ export class RawClient {
   #send: Gcm | undefined
   #receive: Gcm | undefined
   #armed: Gcm | undefined
+  #encrypted = false
 
   private constructor(
     readonly socket: net.Socket,
@@ -92,7 +93,6 @@ export class RawClient {
       .digest()
     this.sessionId = hash
     const derive = (letter: string, length: number): Buffer => createHash('sha256').update(shared).update(hash).update(letter).update(hash).digest().subarray(0, length)
-    // Armed before the server's NEWKEYS is read: what follows it is encrypted.
     this.#armed = new Gcm(derive('D', 16), derive('B', 12))
     this.send(Buffer.of(msg.newKeys))
     this.#send = new Gcm(derive('C', 16), derive('A', 12))
@@ -221,17 +221,17 @@ export class RawClient {
       this.#input = this.#input.subarray(end + 2)
     }
     for (;;) {
-      if (this.#input.length < 4) return
+      // What comes behind the server's NEWKEYS is encrypted; it may be here before the keys are.
+      if (this.#encrypted) this.#receive ??= this.#armed
+      if (this.#input.length < 4 || (this.#encrypted && this.#receive === undefined)) return
       const total = 4 + this.#input.readUInt32BE(0) + (this.#receive === undefined ? 0 : 16)
       if (this.#input.length < total) return
-      // After the server's NEWKEYS, until ours is armed.
       const packet = this.#input.subarray(0, total)
       const body = this.#receive === undefined ? packet.subarray(4) : this.#receive.open(packet)
       this.#input = this.#input.subarray(total)
       const payload = Buffer.from(body.subarray(1, body.length - (body[0] ?? 0)))
       this.messages.push(payload)
-      if (payload[0] === msg.newKeys) this.#receive = this.#armed
-      if (payload[0] === msg.newKeys && this.#receive === undefined) return
+      if (payload[0] === msg.newKeys) this.#encrypted = true
     }
   }
 
