@@ -181,9 +181,8 @@ export class SessionChannel implements WireChannelHandlers {
       void this.#context.guard.finish(decided, { status: 'cancelled', rows: 0, bytes: 0, masked: 0 })
       return false
     }
-    const stream = await this.#begin(decided, plan)
-    if (stream === undefined) return false
-    const running = plan.run(stream, decided)
+    const running = await this.#begin(decided, plan)
+    if (running === undefined) return false
     this.#running = running
     for (const bytes of this.#early) running.input(bytes)
     this.#early = []
@@ -192,7 +191,7 @@ export class SessionChannel implements WireChannelHandlers {
     return true
   }
 
-  #begin(permit: Permit, plan: Plan): Promise<ClientChannel | undefined> {
+  #begin(permit: Permit, plan: Plan): Promise<RunningChannel | undefined> {
     permit.consume()
     return new Promise((resolve) => {
       const failed = (): void => {
@@ -201,7 +200,11 @@ export class SessionChannel implements WireChannelHandlers {
         resolve(undefined)
       }
       try {
-        plan.begin(this.#context.upstream, (error, stream) => (error === undefined ? resolve(stream) : failed()))
+        plan.begin(this.#context.upstream, (error, stream) => {
+          // At once: a quick target's exit status can come in the same piece as its answer.
+          if (error === undefined) resolve(plan.run(stream, permit))
+          else failed()
+        })
       } catch {
         failed()
       }

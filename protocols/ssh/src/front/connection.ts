@@ -12,6 +12,8 @@ import { faultOf, shown, strangeChannel, type Refused } from './refusals.js'
 
 const keepAliveMilliseconds = 30_000
 const maxChannels = 64
+/** How long a client whose session has ended has to learn why. Nothing runs meanwhile. */
+const tellMilliseconds = 1000
 
 /** One client connection. */
 export class SshConnection {
@@ -196,11 +198,18 @@ export class SshConnection {
       if (!bridge.attached) bridge.wire?.close()
       return
     }
-    bridge.attachClient(stream)
     const { wire } = bridge
     const fault = faultOf(request.type, text)
-    if (wire === undefined || this.#ended !== undefined) bridge.fail(`${this.#ended ?? 'Sallyport: the session has ended'}\r\n`)
-    else if (fault !== undefined) {
+    if (wire === undefined || this.#ended !== undefined) {
+      // Its bridge has nothing on the other side any more.
+      stream.stderr.write(`${this.#ended ?? 'Sallyport: the session has ended'}\r\n`)
+      stream.exit(255)
+      stream.end()
+      stream.close()
+      return
+    }
+    bridge.attachClient(stream)
+    if (fault !== undefined) {
       this.#record({ action: 'ssh.exec.opaque', text: shown(text) }, fault)
       bridge.fail(`Sallyport: ${fault}. Nothing was executed.\r\n`, 126)
       wire.close()
@@ -274,7 +283,10 @@ export class SshConnection {
   #over(error: ChannelError | undefined): void {
     this.#ended = error ? errorText(error) : 'Sallyport: the session has ended'
     if (error) for (const bridge of this.#bridges) bridge.fail(`${this.#ended}\r\n`)
-    this.#hangUp()
+    // OpenSSH's client drops what it hasn't shown yet when it is disconnected. And an agent that can't reach its target says
+    // so before the client has asked for anything: it is told as soon as it does.
+    if (error) setTimeout(() => this.#hangUp(), tellMilliseconds).unref()
+    else this.#hangUp()
   }
 
   #hangUp(): void {

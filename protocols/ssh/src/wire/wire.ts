@@ -13,7 +13,7 @@ export interface WireHandlers {
   onOpen(channel: WireChannel, open: ChannelOpen): void
   /** A request on the connection as a whole. Its result answers it. */
   onRequest(request: ChannelRequest): Promise<boolean>
-  /** The byte stream is over; every channel has been told. */
+  /** The byte stream is over; every channel is told next. */
   onClose(error: ChannelError | undefined): void
   /** The other side has broken the protocol; the stream has been closed. */
   onBroken(error: Error): void
@@ -212,9 +212,10 @@ export class Wire {
     this.#output.length = 0
     for (const resolve of this.#replies.values()) resolve(false)
     this.#replies.clear()
+    // Why it ended first: a channel's user may want to say so before the channel closes.
+    this.#handlers.onClose(error)
     for (const channel of [...this.#channels.values()]) channel.abandon()
     this.#channels.clear()
-    this.#handlers.onClose(error)
   }
 }
 
