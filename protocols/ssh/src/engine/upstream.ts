@@ -114,7 +114,7 @@ async function authMethod(target: SshTarget, username: string, credentials: Cred
       certificate: { algorithm: certificate.algorithm, blob: certificate.blob, key: pair.privateKey },
     }
   } catch {
-    throw new UpstreamError('CREDENTIAL_UNAVAILABLE', "the agent can't read the target's credential, or it is not of the kind that the target's document says", 'Tell your platform team; the agent has logged the reference.')
+    throw new UpstreamError('CREDENTIAL_UNAVAILABLE', "the agent can't read the target's credential, or it is not of the kind that the target's document says", 'Tell your platform team. The agent reads only references that SALLYPORT_AGENT_CREDENTIALS lists.')
   }
 }
 
