@@ -125,7 +125,7 @@ function environmentVariables() {
   const inCode = new Set(code.flatMap(([, text]) => names(text.replaceAll(/SALLYPORT_TARGET_\*/g, ''))))
   // Made from a protocol's name.
   for (const made of ['SALLYPORT_GATEWAY_LISTEN', 'SALLYPORT_GATEWAY_PUBLIC', 'SALLYPORT_GATEWAY']) inCode.delete(made)
-  inCode.add('SALLYPORT_GATEWAY_LISTEN_POSTGRES').add('SALLYPORT_GATEWAY_LISTEN_SSH').add('SALLYPORT_GATEWAY_PUBLIC_POSTGRES_PORT')
+  inCode.add('SALLYPORT_GATEWAY_LISTEN_POSTGRES').add('SALLYPORT_GATEWAY_LISTEN_SSH').add('SALLYPORT_GATEWAY_LISTEN_KUBERNETES').add('SALLYPORT_GATEWAY_PUBLIC_POSTGRES_PORT')
   for (const name of ownVariables) inCode.delete(name)
   return compare('variable', page, inCode, new Set(names(read(page))))
 }

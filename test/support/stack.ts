@@ -7,10 +7,10 @@ const root = path.resolve(import.meta.dirname, '../..')
 /** What the harness prints; see apps/dev. */
 export interface StackLine {
   readonly api: { readonly url: string; readonly adminToken: string; readonly grpcPort: number; readonly log: string }
-  readonly gateway: { readonly host: string; readonly postgresPort: number; readonly sshPort?: number; readonly caFile: string }
+  readonly gateway: { readonly host: string; readonly postgresPort: number; readonly sshPort?: number; readonly httpsPort: number; readonly caFile: string }
   readonly gateways: readonly { readonly name: string; readonly postgresPort: number; readonly sshPort?: number; readonly pid: number; readonly opsPort?: number; readonly tunnelPort: number; readonly log: string }[]
   readonly agents: readonly { readonly name: string; readonly pid: number; readonly log: string; readonly dataDir: string; readonly opsPort?: number }[]
-  readonly targets: readonly { readonly name: string; readonly protocol: string; readonly directUrl: string; readonly superuserUrl: string; readonly projectDirectory?: string }[]
+  readonly targets: readonly { readonly name: string; readonly protocol: string; readonly directUrl: string; readonly superuserUrl: string; readonly projectDirectory?: string; readonly kubeconfigFile?: string }[]
   readonly issuer: { readonly url: string; readonly mintUrl: string }
   readonly users: { readonly [name: string]: { readonly token: string } }
   readonly cli: { readonly argv: readonly string[]; readonly env: { readonly [name: string]: string } }

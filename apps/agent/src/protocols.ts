@@ -1,5 +1,7 @@
 import type { ProtocolEngine } from '@sallyport/kit'
 import type { ActionTree } from '@sallyport/policy'
+import { kubernetesDescriptor } from '@sallyport/protocol-kubernetes/analyse'
+import { createKubernetesEngine } from '@sallyport/protocol-kubernetes/engine'
 import { postgresDescriptor } from '@sallyport/protocol-postgres/analyse'
 import { createPostgresEngine } from '@sallyport/protocol-postgres/engine'
 import { sshDescriptor } from '@sallyport/protocol-ssh/analyse'
@@ -15,6 +17,7 @@ export async function loadEngines(): Promise<ReadonlyMap<string, RegisteredEngin
   const engines = [
     { engine: await createPostgresEngine(), actions: postgresDescriptor.actions },
     { engine: await createSshEngine(), actions: sshDescriptor.actions },
+    { engine: await createKubernetesEngine(), actions: kubernetesDescriptor.actions },
   ]
   return new Map(engines.map((entry) => [entry.engine.protocol, entry]))
 }

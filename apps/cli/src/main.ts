@@ -6,6 +6,7 @@ import { registerApprovals } from './commands/approvals.js'
 import { registerAudit } from './commands/audit.js'
 import { registerCredentials } from './commands/credentials.js'
 import { registerExec } from './commands/exec.js'
+import { registerKubeconfig } from './commands/kubeconfig.js'
 import { registerPolicy } from './commands/policy.js'
 import { registerSessions } from './commands/sessions.js'
 import { registerTargets } from './commands/targets.js'
@@ -27,6 +28,7 @@ function program(): Command {
     .version(version, '-V, --version')
     .addHelpText('after', exitCodes)
   registerExec(sallyport)
+  registerKubeconfig(sallyport)
   registerApprovals(sallyport)
   registerSessions(sallyport)
   registerAudit(sallyport)

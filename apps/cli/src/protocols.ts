@@ -1,7 +1,9 @@
 import { postgresDescriptor } from '@sallyport/protocol-postgres/analyse'
+import { kubernetesDescriptor } from '@sallyport/protocol-kubernetes/analyse'
 import { sshDescriptor } from '@sallyport/protocol-ssh/analyse'
 import type { ProtocolDescriptor } from '@sallyport/kit'
 import { postgresClient } from './clients/postgres.js'
+import { kubernetesClient } from './clients/kubernetes.js'
 import { sshClient } from './clients/ssh.js'
 import type { ClientSetup } from './clients/client.js'
 
@@ -9,6 +11,7 @@ import type { ClientSetup } from './clients/client.js'
 const protocols: readonly { readonly descriptor: ProtocolDescriptor; readonly client: ClientSetup }[] = [
   { descriptor: postgresDescriptor, client: postgresClient },
   { descriptor: sshDescriptor, client: sshClient },
+  { descriptor: kubernetesDescriptor, client: kubernetesClient },
 ]
 
 export const descriptors: readonly ProtocolDescriptor[] = protocols.map(({ descriptor }) => descriptor)

@@ -1,5 +1,6 @@
 import type { ProtocolFront } from '@sallyport/kit'
 import { postgresFront } from '@sallyport/protocol-postgres/front'
+import { kubernetesFront } from '@sallyport/protocol-kubernetes/front'
 import { sshFront } from '@sallyport/protocol-ssh/front'
 
 /** A protocol's place in the gateway. */
@@ -13,4 +14,5 @@ export interface HostedFront {
 export const protocols: readonly HostedFront[] = [
   { front: postgresFront, defaultListen: '127.0.0.1:6543' },
   { front: sshFront, defaultListen: '127.0.0.1:2222' },
+  { front: kubernetesFront, defaultListen: '127.0.0.1:6443' },
 ]

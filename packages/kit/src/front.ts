@@ -63,6 +63,8 @@ export interface SessionStart {
   readonly serverEndPoint: Uint8Array
   /** The client has proven a key already: {@link AuthConversation.publicKey} is called at once, and nothing is asked. */
   readonly proofFollows?: boolean
+  /** The client's protocol knows nothing but a secret that is shown (HTTP): a JIT credential is asked for as a password, too. */
+  readonly bearer?: boolean
 }
 
 /** What a client signed to prove that it holds a private key. The control plane verifies it, and takes it once. */
@@ -100,6 +102,8 @@ export interface SessionGranted {
   readonly agentId: string
   readonly grant: string
   readonly saslFinal: Buffer
+  /** NumericDate: when the token or credential that was shown expires. The session may live longer. */
+  readonly proofExpires: number
 }
 
 export interface BrokeredSession {

@@ -1,1 +1,7 @@
-export {}
+export { StreamProtocolError } from './errors.js'
+export * from './remote-command.js'
+export { drivePortForward, portForwardProtocol, servePortForward, tunnelledPortForwardProtocol, type ForwardedConnection, type PortForwardClient, type PortForwardServerHandlers, type PortForwardSession } from './port-forward.js'
+export { driveSpdyCommand, serveSpdyCommand, spdyCommandProtocol } from './spdy-command.js'
+export { driveWebSocketCommand, serveWebSocketCommand, webSocketCommandProtocols, type WebSocketCommandProtocol } from './websocket-command.js'
+export { isWebSocketKey, newWebSocketKey, webSocketAccept } from './websocket/handshake.js'
+export { WebSocketTunnel } from './websocket/tunnel.js'

@@ -5,7 +5,10 @@ export class PatternError extends Error {
   override readonly name = 'PatternError'
 }
 
-/** How far a pattern covers a resource. `loose`: only because a sensitive namespace was met by a wildcard. */
+/**
+ * How far a pattern covers a resource. `loose`: only because a sensitive namespace was met by a wildcard, or because the
+ * resource stands for many and the pattern covers some of them.
+ */
 export type ResourceReach = 'strict' | 'loose' | undefined
 
 interface Segment {
@@ -32,6 +35,9 @@ interface ResourceName {
  *
  * A pattern whose first segment is a wildcard reaches a sensitive resource only loosely: that is enough for a
  * restriction (deny), never for a permission. So `*` doesn't open what a protocol marks as revealing.
+ *
+ * A bare `*` as a segment of a resource stands for many or unknown names (the list of all pods: `pods/shop/*`). A pattern
+ * that names some of them (`pods/shop/api-*`) reaches it loosely, too.
  */
 export class ResourcePattern {
   readonly #kind: string
@@ -62,8 +68,8 @@ export class ResourcePattern {
   }
 
   reach(resource: string, sensitive: boolean): ResourceReach {
-    if (!this.#covers(resource)) return undefined
-    return sensitive && !this.#namesFirst ? 'loose' : 'strict'
+    if (this.#covers(resource)) return sensitive && !this.#namesFirst ? 'loose' : 'strict'
+    return this.#coversSome(resource) ? 'loose' : undefined
   }
 
   /**
@@ -79,6 +85,15 @@ export class ResourcePattern {
     return name.segments.every(
       (segment, index) => unknown(segment) || this.#tailFrom(index) || this.#globs[index]?.test(segment.text) === true,
     )
+  }
+
+  /** Whether a resource that stands for many has some that the pattern covers. */
+  #coversSome(resource: string): boolean {
+    if (!resource.includes('*')) return false
+    const { kind, segments } = splitName(resource, this.#path ? '/' : '.', false)
+    const open = this.#globs[this.#globs.length - 1]?.any === true
+    if (kind !== this.#kind || (open ? segments.length < this.#globs.length : segments.length !== this.#globs.length)) return false
+    return segments.every((segment, index) => (segment.text === '*' && !segment.quoted) || this.#tailFrom(index) || this.#globs[index]?.test(segment.text) === true)
   }
 
   #covers(resource: string): boolean {

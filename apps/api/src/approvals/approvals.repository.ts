@@ -60,6 +60,14 @@ export class ApprovalsRepository {
     return tx.approval.findUnique({ where: { sessionId_command: { sessionId, command } }, include: { votes: { orderBy: { createdAt: 'asc' } } } })
   }
 
+  /** What waits now of the sessions that were opened with this credential. */
+  pendingOfCredential(credentialId: string): Promise<ApprovalWithVotes[]> {
+    return this.prisma.$transaction(async (tx) => {
+      const sessions = await tx.session.findMany({ where: { credentialId, endedAt: null }, select: { id: true }, take: 1000 })
+      return tx.approval.findMany({ where: { state: 'pending', sessionId: { in: sessions.map(({ id }) => id) } }, include: { votes: { orderBy: { createdAt: 'asc' } } }, orderBy: { createdAt: 'asc' } })
+    })
+  }
+
   /** Locks an approval until the transaction ends, so that votes, expiry and cancellation happen one after the other. */
   async lock(tx: Transaction, id: string): Promise<ApprovalWithVotes | null> {
     const locked = await tx.$queryRaw<unknown[]>`SELECT 1 FROM approval WHERE id = ${id}::uuid FOR UPDATE`

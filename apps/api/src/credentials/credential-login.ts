@@ -6,18 +6,19 @@ import { identityOf } from '../sessions/session-identity.js'
 import { CredentialError } from './credentials.errors.js'
 import { CredentialsRepository, stateOf, type CredentialRow, type Transaction } from './credentials.repository.js'
 import { ScramServer } from './scram/scram-server.js'
-import { scramIterations, scramKeyBytes, type ScramVerifier } from './scram/verifier.js'
+import { scramIterations, scramKeyBytes, verifySecret, type ScramVerifier } from './scram/verifier.js'
 
 export interface ProvenCredential {
   readonly id: string
   readonly target: string
   readonly identity: Identity
+  readonly expiresAt: Date
   readonly serverFinal: Buffer
   /** Takes it for one session, within the session's transaction; false when it is no longer good. */
   take(tx: Transaction): Promise<boolean>
 }
 
-/** SCRAM log-in with a JIT credential. */
+/** Log-in with a JIT credential: by SCRAM, or by its secret where a protocol knows nothing better. */
 @Injectable()
 export class CredentialLogin {
   constructor(
@@ -30,6 +31,39 @@ export class CredentialLogin {
     const server = new ScramServer({ mechanism, serverEndPoint, nonce: randomBytes(18).toString('base64') })
     return new CredentialConversation(username, server, this.repository, this.keys)
   }
+
+  /**
+   * The secret itself. What is refused costs as much time as what is taken.
+   * @throws {CredentialError}
+   */
+  async show(username: string, secret: string): Promise<Omit<ProvenCredential, 'serverFinal'>> {
+    const found = await this.repository.byUsername(username)
+    const row = found && found.publicKey === null ? found : undefined
+    const holds = secret.length <= maxSecretLength && verifySecret(secret, row ?? (await decoyVerifier(this.keys, username)))
+    if (!row || !holds) throw new CredentialError('CREDENTIAL_REFUSED', 'the credential is unknown, or its secret is wrong', renewHint)
+    return provenBy(row, this.repository)
+  }
+}
+
+const maxSecretLength = 256
+
+/** @throws {CredentialError} when it is no longer good: its holder may know why */
+function provenBy(row: CredentialRow, repository: CredentialsRepository): Omit<ProvenCredential, 'serverFinal'> {
+  const state = stateOf(row, new Date())
+  if (state !== 'live') throw new CredentialError('CREDENTIAL_REFUSED', refusedStates[state], renewHint)
+  return {
+    id: row.id,
+    target: row.target,
+    identity: identityOf(row),
+    expiresAt: row.expiresAt,
+    take: (tx) => repository.take(tx, row.id, new Date()),
+  }
+}
+
+/** The same salt for the same name every time, and keys that nothing proves. */
+async function decoyVerifier(keys: KeysService, username: string): Promise<ScramVerifier> {
+  const salt = await keys.decoy(`scram-salt:${username}`, 16)
+  return { salt, iterations: scramIterations, storedKey: randomBytes(scramKeyBytes), serverKey: randomBytes(scramKeyBytes) }
 }
 
 /** One exchange. An unknown user name goes through all of it with a stable decoy, and fails as a wrong secret does. */
@@ -46,7 +80,7 @@ export class CredentialConversation {
   /** @throws {ScramError} */
   async first(message: Uint8Array): Promise<Buffer> {
     const row = await this.repository.byUsername(this.username)
-    const decoy = await this.#decoy()
+    const decoy = await decoyVerifier(this.keys, this.username)
     // The secret of a credential that is bound to a key revokes it, and does nothing else.
     this.#row = row && row.publicKey === null ? row : undefined
     return this.server.first(message, this.#row ?? decoy)
@@ -60,21 +94,7 @@ export class CredentialConversation {
     const serverFinal = this.server.final(message)
     const row = this.#row
     if (!row) throw new CredentialError('CREDENTIAL_REFUSED', 'the credential is not good', renewHint)
-    const state = stateOf(row, new Date())
-    if (state !== 'live') throw new CredentialError('CREDENTIAL_REFUSED', refusedStates[state], renewHint)
-    return {
-      id: row.id,
-      target: row.target,
-      identity: identityOf(row),
-      serverFinal,
-      take: (tx) => this.repository.take(tx, row.id, new Date()),
-    }
-  }
-
-  /** The same salt for the same name every time, and keys that nothing proves. */
-  async #decoy(): Promise<ScramVerifier> {
-    const salt = await this.keys.decoy(`scram-salt:${this.username}`, 16)
-    return { salt, iterations: scramIterations, storedKey: randomBytes(scramKeyBytes), serverKey: randomBytes(scramKeyBytes) }
+    return { ...provenBy(row, this.repository), serverFinal }
   }
 }
 

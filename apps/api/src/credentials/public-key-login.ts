@@ -53,6 +53,7 @@ export class PublicKeyLogin {
       target: row.target,
       login: row.target === claimed.target ? claimed.login : claimed.target,
       identity: identityOf(row),
+      expiresAt: row.expiresAt,
       method: isCertificate ? 'certificate' : 'public_key',
       take: (tx) => this.repository.take(tx, row.id, new Date()),
     }

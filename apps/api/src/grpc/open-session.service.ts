@@ -29,6 +29,8 @@ type Method = 'public_key' | 'credential' | 'oidc_token'
 interface Proof {
   readonly request: Pick<OpenRequest, 'identity' | 'method' | 'target' | 'credential'>
   readonly saslFinal: Buffer
+  /** Of the token or credential. */
+  readonly expiresAt: Date
   /** As proven; undefined when the method proves none. */
   readonly login?: string | undefined
 }
@@ -109,6 +111,9 @@ export class OpenSessionService {
     const { protocol, user, parameters, clientAddress } = start
     let opened: OpenedSession
     try {
+      const asked = parameters['target']
+      // Where the client names the target beside its credential (HTTP: in the path), it must be the credential's.
+      if (asked !== undefined && asked !== proof.request.target) throw otherTarget(proof.request.target)
       opened = await this.opener.open({ ...proof.request, protocol, user, parameters, clientAddress, gatewayId })
     } catch (error) {
       if (!(error instanceof SessionRefusal)) throw error
@@ -124,7 +129,7 @@ export class OpenSessionService {
       call.write(refused(error))
       return
     }
-    call.write({ granted: { sessionId: opened.sessionId, agentId: opened.agentId, grant: opened.grant, saslFinal: proof.saslFinal } })
+    call.write({ granted: { sessionId: opened.sessionId, agentId: opened.agentId, grant: opened.grant, saslFinal: proof.saslFinal, proofExpires: Math.floor(proof.expiresAt.getTime() / 1000) } })
   }
 
   #proofBy(method: Method, call: OpenSessionCall, inbox: Inbox<OpenSessionRequestReceived>, start: SessionStartReceived, named: SshUserName): Promise<Proof | undefined> {
@@ -132,7 +137,7 @@ export class OpenSessionService {
       case 'public_key':
         return this.#byPublicKey(inbox, start, named)
       case 'credential':
-        return this.#bySasl(call, inbox, start)
+        return start.bearer ? this.#byBearer(call, inbox, start) : this.#bySasl(call, inbox, start)
       case 'oidc_token':
         return this.#byToken(call, inbox, named.target)
     }
@@ -143,8 +148,8 @@ export class OpenSessionService {
     const answer = await inbox.next()
     if (!answer) return undefined
     if (!answer.publicKey) throw violation
-    const { identity, method, target, login, id, take } = await this.keyLogins.prove(answer.publicKey, { ...named, clientAddress: start.clientAddress })
-    return { request: { identity, method, target, credential: { id, take } }, saslFinal: Buffer.alloc(0), login }
+    const { identity, method, target, login, id, take, expiresAt } = await this.keyLogins.prove(answer.publicKey, { ...named, clientAddress: start.clientAddress })
+    return { request: { identity, method, target, credential: { id, take } }, saslFinal: Buffer.alloc(0), expiresAt, login }
   }
 
   /**
@@ -152,13 +157,18 @@ export class OpenSessionService {
    * an exchange for a single-use credential.
    */
   async #byToken(call: OpenSessionCall, inbox: Inbox<OpenSessionRequestReceived>, target: string): Promise<Proof | undefined> {
-    call.write({ askPassword: {} })
-    const answer = await inbox.next()
-    if (!answer) return undefined
-    const password = answer.password
-    if (!password || password.length > maxPasswordBytes) throw violation
-    const { identity } = await this.identities.ofToken(password.toString('utf8').trim())
-    return { request: { identity, method: 'oidc_token', target }, saslFinal: Buffer.alloc(0) }
+    const password = await askPassword(call, inbox)
+    if (password === undefined) return undefined
+    const { identity, expiresAt } = await this.identities.ofToken(password.trim())
+    return { request: { identity, method: 'oidc_token', target }, saslFinal: Buffer.alloc(0), expiresAt }
+  }
+
+  /** A credential's own secret, from a client whose protocol can only show it (HTTP). */
+  async #byBearer(call: OpenSessionCall, inbox: Inbox<OpenSessionRequestReceived>, start: SessionStartReceived): Promise<Proof | undefined> {
+    const secret = await askPassword(call, inbox)
+    if (secret === undefined) return undefined
+    const { identity, target, id, take, expiresAt } = await this.logins.show(start.user, secret)
+    return { request: { identity, method: 'credential', target, credential: { id, take } }, saslFinal: Buffer.alloc(0), expiresAt }
   }
 
   async #bySasl(call: OpenSessionCall, inbox: Inbox<OpenSessionRequestReceived>, start: SessionStartReceived): Promise<Proof | undefined> {
@@ -173,8 +183,17 @@ export class OpenSessionService {
     if (!response.saslResponse) throw violation
     const proven = conversation.final(response.saslResponse)
     const credential = { id: proven.id, take: proven.take }
-    return { request: { identity: proven.identity, method: 'credential', target: proven.target, credential }, saslFinal: proven.serverFinal }
+    return { request: { identity: proven.identity, method: 'credential', target: proven.target, credential }, saslFinal: proven.serverFinal, expiresAt: proven.expiresAt }
   }
+}
+
+/** Undefined when the client has left. */
+async function askPassword(call: OpenSessionCall, inbox: Inbox<OpenSessionRequestReceived>): Promise<string | undefined> {
+  call.write({ askPassword: {} })
+  const answer = await inbox.next()
+  if (!answer) return undefined
+  if (!answer.password || answer.password.length > maxPasswordBytes) throw violation
+  return answer.password.toString('utf8')
 }
 
 /** The target, and the login on it, where the protocol has such a thing. Undefined when start says two things at once. */
@@ -191,6 +210,8 @@ function parametersOf(start: SessionStartReceived, login: string | undefined): R
 }
 
 const violation = new SessionRefusal('PROTOCOL_VIOLATION', 'the authentication exchange was not followed', 'Use a client that speaks the protocol.')
+
+const otherTarget = (target: string): SessionRefusal => new SessionRefusal('TARGET_UNKNOWN', `the credential is for the target ${target} and no other`, 'Exchange a token for a credential for this target.')
 
 /** What the client sees, and what is recorded. SCRAM failures look all alike to the client. */
 function authenticationRefusal(error: unknown): { code: string; shown: SessionRefusal; recorded: string } | undefined {

@@ -4,6 +4,8 @@ import type { Api } from '../http/api.js'
 
 /** How a protocol's ordinary clients are pointed at the gateway without touching their command line. */
 export interface ClientSetup {
+  /** The client says nothing while a command of its waits for approval: `sallyport exec` says it. */
+  readonly tellsHolds?: true
   /**
    * Variables for the child (undefined takes one away). Files go to `workspace.directory`. The secret may stand in a file,
    * never on a command line, which every process of the machine can read.

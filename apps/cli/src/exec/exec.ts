@@ -5,6 +5,7 @@ import { generateKeyPair } from '@sallyport/ssh-keys'
 import { CliError } from '../errors.js'
 import type { Api } from '../http/api.js'
 import { clientFor } from '../protocols.js'
+import { tellHolds } from './holds.js'
 import { issueCredential, revokeCredential, type IssueRequest } from './issued-credential.js'
 import { runChild } from './run.js'
 
@@ -23,6 +24,7 @@ export async function execute(api: Api, request: IssueRequest, command: readonly
   const key = generateKeyPair()
   const credential = await issueCredential(api, { ...request, publicKey: key.publicKeyLine })
   let directory: string | undefined
+  const over = new AbortController()
   try {
     directory = mkdtempSync(join(tmpdir(), 'sallyport-exec-'))
     const client = clientFor(credential.protocol)
@@ -33,8 +35,10 @@ export async function execute(api: Api, request: IssueRequest, command: readonly
     const env: NodeJS.ProcessEnv = { ...request.env, SALLYPORT_CREDENTIAL_ID: credential.id, ...variables }
     for (const name of notForTheChild) delete env[name]
     for (const [name, value] of Object.entries(env)) if (value === undefined) delete env[name]
+    if (client.tellsHolds) void tellHolds(api, credential, say, over.signal)
     return await runChild(command, env, process.stdin.isTTY === true)
   } finally {
+    over.abort()
     if (directory !== undefined) rmSync(directory, { recursive: true, force: true })
     if (!(await revokeCredential(api, credential, revokeTimeoutMilliseconds))) {
       say(`warning: credential ${credential.id} could not be revoked; it expires ${credential.expiresInSeconds} s after it was issued`)

@@ -13,6 +13,7 @@ export interface Call {
   /** Instead of the configured one: a credential's own secret. `none` sends none. */
   readonly bearer?: string | 'none'
   readonly timeoutMilliseconds?: number
+  readonly signal?: AbortSignal
 }
 
 /** The control plane's REST API. Errors come as {@link CliError}, in the words of the API's problem documents (RFC 9457). */
@@ -77,8 +78,8 @@ export class Api {
   }
 
   /** Data of server-sent events, one by one, until the server ends the stream. */
-  async *events(path: string): AsyncGenerator<Fields> {
-    const response = await this.#send('GET', path, { timeoutMilliseconds: 0 }, 'text/event-stream')
+  async *events(path: string, call: Call = {}): AsyncGenerator<Fields> {
+    const response = await this.#send('GET', path, { ...call, timeoutMilliseconds: 0 }, 'text/event-stream')
     if (response.statusCode !== 200) throw problem(response.statusCode ?? 0, parse(await readText(response)), 'GET', path)
     response.setEncoding('utf8')
     let rest = ''
@@ -111,6 +112,7 @@ export class Api {
       },
       timeoutMilliseconds: call.timeoutMilliseconds ?? timeoutMilliseconds,
       ...(body === undefined ? {} : { body }),
+      ...(call.signal === undefined ? {} : { signal: call.signal }),
       ...(this.#connection.ca === undefined ? {} : { ca: this.#connection.ca }),
     })
   }

@@ -10,12 +10,13 @@ export interface WireRequest {
   /** PEM of the authorities that the server is checked against, besides the system's. */
   readonly ca?: string
   readonly timeoutMilliseconds: number
+  readonly signal?: AbortSignal
 }
 
 /** Sends one HTTP request; resolves with the response's head, whose body the caller reads. */
 export async function send(wire: WireRequest): Promise<IncomingMessage> {
   const start = wire.url.protocol === 'https:' ? httpsRequest : httpRequest
-  const options = { method: wire.method, headers: wire.headers, ...(wire.ca === undefined ? {} : { ca: wire.ca }) }
+  const options = { method: wire.method, headers: wire.headers, ...(wire.ca === undefined ? {} : { ca: wire.ca }), ...(wire.signal === undefined ? {} : { signal: wire.signal }) }
   return new Promise((resolve, reject) => {
     const outgoing = start(wire.url, options, resolve)
     outgoing.setTimeout(wire.timeoutMilliseconds, () => outgoing.destroy(new Error(`no answer within ${wire.timeoutMilliseconds / 1000} s`)))

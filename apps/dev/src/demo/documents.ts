@@ -14,6 +14,14 @@ export interface DemoAddresses {
   readonly targetPort: number
   /** Undefined: there is no host, and its documents are left out. */
   readonly host: HostFacts | undefined
+  readonly cluster: ClusterFacts
+}
+
+/** What the documents say of the demo's cluster. */
+export interface ClusterFacts {
+  readonly server: string
+  readonly caPem: string
+  readonly tokenFile: string
 }
 
 /** What the documents say of the demo's host. */
@@ -74,7 +82,7 @@ interface Change {
 }
 
 /** What must be changed in a document: where, and to what. */
-function changes(document: Document, { issuerUrl, targetPort, host }: DemoAddresses): Change[] {
+function changes(document: Document, { issuerUrl, targetPort, host, cluster }: DemoAddresses): Change[] {
   const at = (path: readonly (string | number)[], value: string | number): Change[] => {
     const node = document.getIn(path, true)
     return isScalar(node) ? [{ node, value }] : []
@@ -82,6 +90,13 @@ function changes(document: Document, { issuerUrl, targetPort, host }: DemoAddres
   const name = identity(document)
   if (name === 'IdentityProvider/demo-ci') return at(['spec', 'issuer'], issuerUrl)
   if (name === 'Target/orders-db') return at(['spec', 'postgres', 'port'], targetPort)
+  if (name === 'Target/demo-cluster') {
+    return [
+      ...at(['spec', 'kubernetes', 'server'], cluster.server),
+      ...at(['spec', 'kubernetes', 'ca'], cluster.caPem),
+      ...at(['spec', 'kubernetes', 'credential', 'token'], `file:${cluster.tokenFile}`),
+    ]
+  }
   if (host === undefined) return []
   if (name === 'Policy/shop-ci-on-web') return projectPaths(document, host.projectDirectory)
   if (name !== 'Target/web-01') return []

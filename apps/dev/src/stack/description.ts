@@ -1,25 +1,28 @@
 import { join } from 'node:path'
 import type { ManagedProcess } from '../process/managed-process.js'
+import { demoClusterName } from './cluster.js'
 import { demoHostName } from './host.js'
 import { demoTargetName, type Stack } from './stack.js'
 
 /** The harness' JSON line: everything that a test, a benchmark or a person needs to use this stack. */
 export async function describeStack(stack: Stack, root: string): Promise<Record<string, unknown>> {
   const { host } = stack
-  const targets = await stack.controlPlane.targets()
+  // The database first: it is what the tests of a stack mostly are about.
+  const targets = (await stack.controlPlane.targets()).toSorted((a, b) => Number(b.name === demoTargetName) - Number(a.name === demoTargetName))
   const gateways = stack.gateways.map((gateway) => ({
     name: gateway.name,
     pid: gateway.pid,
     host: 'localhost',
     postgresPort: gateway.port('listeners.postgres'),
     ...sshOf(gateway, stack.files.data),
+    httpsPort: gateway.port('listeners.kubernetes'),
     tunnelPort: gateway.port('tunnel_port'),
     ...optionalPort(gateway.field('ops_port'), 'opsPort'),
     log: gateway.logFile,
   }))
   return {
     api: { url: stack.apiUrl, adminToken: stack.adminToken, grpcPort: stack.api.port('grpc_port'), log: stack.api.logFile },
-    gateway: { host: 'localhost', postgresPort: gateways[0]?.postgresPort, caFile: stack.files.caFile, ...(stack.gateways[0] && sshOf(stack.gateways[0], stack.files.data)) },
+    gateway: { host: 'localhost', postgresPort: gateways[0]?.postgresPort, httpsPort: gateways[0]?.httpsPort, caFile: stack.files.caFile, ...(stack.gateways[0] && sshOf(stack.gateways[0], stack.files.data)) },
     gateways,
     agents: stack.agents.map((agent) => ({
       name: agent.name, pid: agent.pid, log: agent.logFile, dataDir: join(stack.files.data, agent.name),
@@ -29,6 +32,7 @@ export async function describeStack(stack: Stack, root: string): Promise<Record<
       ...target,
       ...(target.name === demoTargetName ? { directUrl: stack.target.directUrl, superuserUrl: stack.target.superuserUrl } : {}),
       ...(target.name === demoHostName && host ? { directUrl: host.directUrl, identityFile: host.identityFile, knownHostsFile: host.knownHostsFile, projectDirectory: host.facts.projectDirectory } : {}),
+      ...(target.name === demoClusterName ? { directUrl: stack.cluster.facts.server, kubeconfigFile: stack.cluster.kubeconfigFile } : {}),
     })),
     issuer: { url: stack.issuer.url, mintUrl: stack.issuer.mintUrl },
     users: Object.fromEntries(Object.entries(stack.userTokens).map(([name, token]) => [name, { token }])),
@@ -39,6 +43,7 @@ export async function describeStack(stack: Stack, root: string): Promise<Record<
       gateway: stack.gateways.map((gateway) => gateway.pid),
       agent: stack.agents.map((agent) => agent.pid),
       target: stack.target.pid,
+      cluster: stack.cluster.process.pid,
       ...(host ? { host: host.pid } : {}),
     },
     dataDir: stack.files.data,

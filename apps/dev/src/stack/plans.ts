@@ -37,6 +37,7 @@ export function apiPlan(options: StackOptions, files: StackFiles): ProcessPlan {
     SALLYPORT_GATEWAY_PUBLIC_HOST: 'localhost',
     ...(options.ports.postgres === 0 ? {} : { SALLYPORT_GATEWAY_PUBLIC_POSTGRES_PORT: String(options.ports.postgres) }),
     ...(options.ports.ssh === 0 ? {} : { SALLYPORT_GATEWAY_PUBLIC_SSH_PORT: String(options.ports.ssh) }),
+    ...(options.ports.kubernetes === 0 ? {} : { SALLYPORT_GATEWAY_PUBLIC_KUBERNETES_PORT: String(options.ports.kubernetes) }),
   })
 }
 
@@ -47,6 +48,7 @@ export function gatewayPlan(options: StackOptions, files: StackFiles, index: num
     SALLYPORT_ENROLMENT_TOKEN_FILE: tokenFile,
     SALLYPORT_GATEWAY_LISTEN_POSTGRES: `127.0.0.1:${portFor(options.ports.postgres, index)}`,
     SALLYPORT_GATEWAY_LISTEN_SSH: `127.0.0.1:${portFor(options.ports.ssh, index)}`,
+    SALLYPORT_GATEWAY_LISTEN_KUBERNETES: `127.0.0.1:${portFor(options.ports.kubernetes, index)}`,
     SALLYPORT_GATEWAY_TUNNEL_LISTEN: `127.0.0.1:${portFor(options.ports.tunnel, index)}`,
     SALLYPORT_GATEWAY_OPS_LISTEN: `127.0.0.1:${portFor(options.ports.gatewayOps, index)}`,
     SALLYPORT_GATEWAY_HOSTNAMES: 'localhost,127.0.0.1',
@@ -63,7 +65,7 @@ export function agentPlan(
     SALLYPORT_AGENT_GATEWAYS: tunnels.join(','),
     SALLYPORT_ENROLMENT_TOKEN_FILE: tokenFile,
     SALLYPORT_AGENT_OPS_LISTEN: `127.0.0.1:${portFor(options.ports.agentOps, index)}`,
-    SALLYPORT_AGENT_CREDENTIALS: ['env:ORDERS_*', ...(credentials.caKeyFile === undefined ? [] : [`file:${credentials.caKeyFile}`])].join(','),
+    SALLYPORT_AGENT_CREDENTIALS: ['env:ORDERS_*', ...credentials.files.map((file) => `file:${file}`)].join(','),
     SALLYPORT_AGENT_DRAIN_SECONDS: '2',
     ORDERS_DB_PASSWORD: credentials.password,
   })
@@ -72,8 +74,8 @@ export function agentPlan(
 /** What an agent logs in to the targets with. */
 export interface AgentCredentials {
   readonly password: string
-  /** Signs certificates for the demo host, where there is one. */
-  readonly caKeyFile: string | undefined
+  /** Files that targets' documents name: the CA key for the demo host, where there is one, and the cluster's token. */
+  readonly files: readonly string[]
 }
 
 function plan(options: StackOptions, files: StackFiles, app: string, name: string, env: Readonly<Record<string, string>>): ProcessPlan {

@@ -10,6 +10,7 @@ import type { Resources } from '../process/resources.js'
 import { endAll, serversUnder, Watchdog } from '../process/watchdog.js'
 import type { StackOptions, StackPorts } from './options.js'
 import { agentPlan, apiPlan, gatewayPlan, stackFiles, type StackFiles } from './plans.js'
+import { clusterOf, clusterPlan, type DemoCluster } from './cluster.js'
 import { startHost, type DemoHost } from './host.js'
 import { connected } from './connected.js'
 import { startTarget, type DemoTarget } from './target.js'
@@ -27,6 +28,7 @@ export interface Stack {
   readonly target: DemoTarget
   /** Undefined where OpenSSH's server isn't installed. */
   readonly host: DemoHost | undefined
+  readonly cluster: DemoCluster
   readonly api: ManagedProcess
   readonly gateways: readonly ManagedProcess[]
   readonly agents: readonly ManagedProcess[]
@@ -58,21 +60,23 @@ export async function startStack(options: StackOptions, resources: Resources): P
 
   // The control plane tells clients where the gateway listens before there is one.
   const chosen = async (port: number): Promise<number> => (port === 0 ? freePort() : port)
-  const ports = { ...options.ports, postgres: await chosen(options.ports.postgres), ssh: await chosen(options.ports.ssh) }
+  const { postgres, ssh, kubernetes } = options.ports
+  const ports = { ...options.ports, postgres: await chosen(postgres), ssh: await chosen(ssh), kubernetes: await chosen(kubernetes) }
   const settled = { ...options, ports }
   const launcher = new Launcher(resources, watchdog, options)
 
-  const [issuer, target, host, api] = await Promise.all([
+  const [issuer, target, host, cluster, api] = await Promise.all([
     startIssuer(ports, files, resources),
     startTarget(files.data, ports.target, options.temporary, resources),
     startHost({ dataDirectory: files.data, logFile: join(files.logs, 'sshd.log'), port: ports.host, say: options.say }, watchdog, resources),
+    launcher.start(clusterPlan(settled, files)).then(clusterOf),
     launcher.start(apiPlan(settled, files)),
   ])
   api.fix({ SALLYPORT_HTTP_PORT: String(urlPort(api)), SALLYPORT_GRPC_PORT: String(api.port('grpc_port')) })
   const apiUrl = String(api.field('http_url'))
   const adminToken = readFileSync(files.adminToken, 'utf8').trim()
   const controlPlane = new ControlPlane(apiUrl, adminToken)
-  await applyDemo(options, files, controlPlane, { issuerUrl: issuer.url, targetPort: target.port, host: host?.facts })
+  await applyDemo(options, files, controlPlane, { issuerUrl: issuer.url, targetPort: target.port, host: host?.facts, cluster: cluster.facts })
 
   const gateways = await startSeveral(options.gateways, async (index) => {
     const token = await enrolment(files, controlPlane, 'gateway', index)
@@ -80,6 +84,7 @@ export async function startStack(options: StackOptions, resources: Resources): P
     gateway.fix({
       SALLYPORT_GATEWAY_LISTEN_POSTGRES: `127.0.0.1:${gateway.port('listeners.postgres')}`,
       ...listenSsh(gateway),
+      SALLYPORT_GATEWAY_LISTEN_KUBERNETES: `127.0.0.1:${gateway.port('listeners.kubernetes')}`,
       SALLYPORT_GATEWAY_TUNNEL_LISTEN: `127.0.0.1:${gateway.port('tunnel_port')}`,
     })
     return gateway
@@ -87,14 +92,14 @@ export async function startStack(options: StackOptions, resources: Resources): P
   const tunnels = gateways.map((gateway) => `127.0.0.1:${gateway.port('tunnel_port')}`)
   const agents = await startSeveral(options.agents, async (index) => {
     const token = await enrolment(files, controlPlane, 'agent', index)
-    return launcher.start(agentPlan(settled, files, index, tunnels, token, { password: target.password, caKeyFile: host?.facts.caKeyFile }))
+    return launcher.start(agentPlan(settled, files, index, tunnels, token, { password: target.password, files: [...(host ? [host.facts.caKeyFile] : []), cluster.facts.tokenFile] }))
   })
 
   writeFileSync(files.caFile, await controlPlane.clientAuthority(demoTargetName))
   const userTokens = { ada: adminToken, dana: await danaToken(files, apiUrl, controlPlane) }
   await connected(agents, gateways)
   return {
-    files, issuer, target, host, api, gateways, agents, controlPlane, apiUrl, adminToken, userTokens,
+    files, issuer, target, host, cluster, api, gateways, agents, controlPlane, apiUrl, adminToken, userTokens,
     restart: async (name) => {
       const process = await launcher.restart(name)
       await connected(agents, gateways)

@@ -45,6 +45,13 @@ export function tour(mintUrl: string): readonly TourStep[] {
       commands: ['sallyport exec web-01 --token-file /tmp/ci.jwt -- ssh web-01 uptime', 'sallyport exec web-01 --token-file /tmp/ci.jwt -- ssh web-01 cat /etc/shadow'],
       host: true,
     },
+    {
+      shows: 'a cluster, by kubectl (which must be installed): a Secret, masked, then denied',
+      commands: [
+        'sallyport exec demo-cluster --token-file /tmp/ci.jwt -- kubectl -n shop get secret db-credentials -o jsonpath={.data.password}',
+        'sallyport exec demo-cluster --token-file /tmp/ci.jwt -- kubectl get nodes',
+      ],
+    },
     { shows: 'who did what, and whether the record is whole', commands: ['sallyport sessions list', 'sallyport sessions replay ID', 'sallyport audit search --limit 5', 'sallyport audit verify'] },
   ]
 }
@@ -60,7 +67,8 @@ Sallyport is running. The database stays in ${stack.files.data}; Ctrl-C stops ev
 
   control plane   ${stack.apiUrl}   (API page: ${stack.apiUrl}/docs)
   gateway         localhost:${stack.gateways[0]?.port('listeners.postgres') ?? 0}, CA ${stack.files.caFile}
-${host ? `  ssh             localhost:${stack.gateways[0]?.portOrNone('listeners.ssh') ?? 0}; target web-01, whose project lies in ${host.facts.projectDirectory}\n` : ''}  issuer          ${stack.issuer.url}   (plays the CI's identity provider)
+${host ? `  ssh             localhost:${stack.gateways[0]?.portOrNone('listeners.ssh') ?? 0}; target web-01, whose project lies in ${host.facts.projectDirectory}\n` : ''}  kubernetes      https://localhost:${stack.gateways[0]?.port('listeners.kubernetes') ?? 0}/k8s/demo-cluster   (a stand-in for an API server)
+  issuer          ${stack.issuer.url}   (plays the CI's identity provider)
 
 In another terminal (psql must be installed):
 

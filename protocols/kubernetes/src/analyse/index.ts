@@ -1,1 +1,9 @@
-export {}
+export { kubernetesActions } from './actions.js'
+export { parseBody, understood, type RequestBody } from './body.js'
+export { commandOf } from './command.js'
+export { isOwnReview } from './effects.js'
+export { kubernetesDescriptor } from './descriptor.js'
+export { RequestRefusedError } from './refused.js'
+export { parseRequest, type KubernetesRequest, type RequestHead, type ResourceRequest } from './request.js'
+export { valueOf, valuesOf } from './query.js'
+export { kubernetesTargetSchema, type KubernetesTarget } from './target-spec.js'

@@ -1,1 +1,1 @@
-export {}
+export { createKubernetesEngine } from './engine.js'

@@ -1,1 +1,1 @@
-export {}
+export { kubernetesFront } from './front.js'

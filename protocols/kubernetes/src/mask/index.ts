@@ -1,1 +1,8 @@
-export {}
+export { ResponseMaskError, type ResponseMaskProblem } from './errors.js'
+export { defaultMaskLimits, type MaskLimits } from './limits.js'
+export { ResponseMask, type ResponseMaskOptions } from './response-mask.js'
+export type { RequestedResource } from './requested-resource.js'
+export { base64Sentinel, textSentinel } from './sentinel.js'
+export { findMasked, maskedMessage } from './find-masked.js'
+export { diffObjects, type Change, type Diff, type DiffOptions } from './diff.js'
+export { mergePatched, PatchError, type JsonValue, type PatchType } from './merge.js'

@@ -95,7 +95,7 @@ export class Loopback {
         const allowed = this.options.authenticate?.(start, proof, password) ?? true
         if (!allowed) return { kind: 'refused' as const, error: { code: 'AUTHENTICATION_FAILED', message: 'the key is not known', hint: 'Use another.' } }
         const sid = `0197a1b2-0000-7000-8000-${String(++this.#sessions).padStart(12, '0')}`
-        return { kind: 'granted' as const, granted: { sessionId: sid, agentId: agent, grant: await this.#grant(sid, start), saslFinal: Buffer.alloc(0) } }
+        return { kind: 'granted' as const, granted: { sessionId: sid, agentId: agent, grant: await this.#grant(sid, start), saslFinal: Buffer.alloc(0), proofExpires: Infinity } }
       },
       password: (value: Uint8Array) => {
         password = Buffer.from(value).toString()

@@ -1,5 +1,6 @@
 // Original file: proto/control.proto
 
+import type { Long } from '@grpc/proto-loader';
 
 export interface SessionGranted {
   'sessionId'?: (string);
@@ -12,6 +13,10 @@ export interface SessionGranted {
    */
   'grant'?: (string);
   'saslFinal'?: (Buffer | Uint8Array | string);
+  /**
+   * NumericDate at which the token or credential expires: what proves an identity once more must be younger
+   */
+  'proofExpires'?: (number | string | Long);
 }
 
 export interface SessionGranted__Output {
@@ -25,4 +30,8 @@ export interface SessionGranted__Output {
    */
   'grant': (string);
   'saslFinal': (Buffer);
+  /**
+   * NumericDate at which the token or credential expires: what proves an identity once more must be younger
+   */
+  'proofExpires': (number);
 }

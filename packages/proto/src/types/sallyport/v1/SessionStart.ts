@@ -20,6 +20,10 @@ export interface SessionStart {
    * the client has proven a key already: the next message is public_key, nothing is asked
    */
   'proofFollows'?: (boolean);
+  /**
+   * the client has shown a secret and can do nothing else (HTTP): a JIT credential is asked for by ask_password
+   */
+  'bearer'?: (boolean);
 }
 
 export interface SessionStart__Output {
@@ -41,4 +45,8 @@ export interface SessionStart__Output {
    * the client has proven a key already: the next message is public_key, nothing is asked
    */
   'proofFollows': (boolean);
+  /**
+   * the client has shown a secret and can do nothing else (HTTP): a JIT credential is asked for by ask_password
+   */
+  'bearer': (boolean);
 }

@@ -1,0 +1,127 @@
+import type { JsonValue } from '@sallyport/policy'
+import { parseDocument } from 'yaml'
+import { z } from 'zod'
+import { isObject } from './facts.js'
+import { badBody, RequestRefusedError } from './refused.js'
+import type { KubernetesRequest, RequestHead, ResourceRequest } from './request.js'
+import { parseStrictJson } from './strict-json.js'
+
+export type BodyType = 'protobuf' | 'json' | 'yaml' | 'json-patch' | 'merge-patch' | 'strategic-merge-patch' | 'apply-patch'
+
+/**
+ * A body that was understood. The bytes are what reaches the API server. Of protobuf the value is null until the API server
+ * has said what it reads in it.
+ */
+export interface RequestBody {
+  readonly type: BodyType
+  readonly contentType: string
+  readonly bytes: Buffer
+  readonly value: JsonValue
+}
+
+const types: Readonly<Record<string, BodyType>> = {
+  'application/vnd.kubernetes.protobuf': 'protobuf',
+  'application/json': 'json',
+  'application/yaml': 'yaml',
+  'application/json-patch+json': 'json-patch',
+  'application/merge-patch+json': 'merge-patch',
+  'application/strategic-merge-patch+json': 'strategic-merge-patch',
+  'application/apply-patch+yaml': 'apply-patch',
+}
+
+/**
+ * Reads a body by its content type.
+ * @returns undefined when there is none
+ * @throws {RequestRefusedError} when it can't be read in exactly one way, or speaks of another object than the path
+ */
+export function parseBody(request: KubernetesRequest, head: Pick<RequestHead, 'header'>, bytes: Buffer): RequestBody | undefined {
+  if (bytes.length === 0) return undefined
+  if ((head.header('content-encoding') ?? 'identity') !== 'identity') throw unsupported('a compressed body is not taken')
+  const declared = (head.header('content-type') ?? 'application/json').split(';')
+  const contentType = (declared[0] ?? '').trim().toLowerCase()
+  const type = types[contentType]
+  if (type === undefined) throw unsupported('the body is in a form that is not read here')
+  if (request.kind !== 'resource') throw badBody('a body has no place here')
+  if (type === 'protobuf') {
+    // What kubectl's generators (create configmap, create secret …) and typed clients send.
+    if (request.verb !== 'create' && request.verb !== 'update') throw unsupported('protobuf is taken for creating and replacing objects only')
+    return { type, contentType, bytes, value: null }
+  }
+  const isPatch = type !== 'json' && type !== 'yaml'
+  if (isPatch !== (request.verb === 'patch')) throw unsupported(isPatch ? 'a patch belongs to PATCH' : 'PATCH needs the content type of a patch')
+  const value = type === 'yaml' || type === 'apply-patch' ? parseStrictYaml(bytes) : parseStrictJson(bytes)
+  if (type === 'json-patch') checkJsonPatch(value)
+  else checkObject(request, value, type)
+  return { type, contentType, bytes, value }
+}
+
+/** Fields that the server fills in, and that whoever sent the body has not said. */
+const filledIn = ['uid', 'creationTimestamp', 'resourceVersion', 'generation', 'managedFields', 'selfLink'] as const
+
+/**
+ * A protobuf body as the API server reads it: what it answers to a dry run.
+ * @throws {RequestRefusedError} when that is another object than the path's
+ */
+export function understood(request: ResourceRequest, body: RequestBody, answer: JsonValue): RequestBody {
+  checkObject(request, answer, 'json')
+  if (!isObject(answer)) throw badBody('the body is no object of the API')
+  const { status: _status, metadata, ...rest } = answer
+  const own: Record<string, JsonValue> = isObject(metadata) ? { ...metadata } : {}
+  for (const field of filledIn) delete own[field]
+  // The server has chosen a name for the dry run, and will choose another one.
+  if (typeof own['generateName'] === 'string' && own['generateName'] !== '') delete own['name']
+  return { ...body, value: { ...rest, metadata: own } }
+}
+
+function parseStrictYaml(bytes: Buffer): JsonValue {
+  // JSON is YAML, and what clients send by this type mostly is JSON.
+  if (bytes[0] === 0x7b) return parseStrictJson(bytes)
+  let text: string
+  try {
+    text = new TextDecoder('utf-8', { fatal: true }).decode(bytes)
+  } catch {
+    throw badBody('the body is not UTF-8')
+  }
+  const document = parseDocument(text, { uniqueKeys: true, strict: true, version: '1.2', schema: 'core', merge: false, stringKeys: true })
+  if (document.errors.length > 0 || document.warnings.length > 0) throw badBody('the body is not YAML that can be read in one way only')
+  try {
+    const value: JsonValue = document.toJS({ maxAliasCount: 0 })
+    return value
+  } catch {
+    throw badBody('the body has YAML aliases')
+  }
+}
+
+const metaSchema = z.looseObject({
+  kind: z.string().optional(),
+  apiVersion: z.string().optional(),
+  metadata: z.looseObject({ name: z.string().optional(), namespace: z.string().optional() }).nullish(),
+})
+
+const jsonPatchSchema = z.array(
+  z.looseObject({ op: z.enum(['add', 'remove', 'replace', 'move', 'copy', 'test']), path: z.string(), from: z.string().optional() }),
+)
+
+function checkJsonPatch(value: JsonValue): void {
+  if (!jsonPatchSchema.safeParse(value).success) throw badBody('the body is not a JSON patch (RFC 6902)')
+}
+
+/** What the body says of itself must not differ from what was decided by the path. */
+function checkObject(request: ResourceRequest, value: JsonValue, type: BodyType): void {
+  const parsed = metaSchema.safeParse(value)
+  if (!parsed.success) throw badBody('the body is no object of the API')
+  const { apiVersion, metadata } = parsed.data
+  const full = type === 'json' || type === 'yaml' || type === 'apply-patch'
+  const own = request.group === '' ? request.version : `${request.group}/${request.version}`
+  const isOptions = request.verb === 'delete' || request.verb === 'deletecollection'
+  // Subresources have kinds of their own groups (scale: autoscaling/v1, token: authentication.k8s.io/v1, eviction: policy/v1).
+  if (full && !isOptions && request.subresource === undefined && apiVersion !== undefined && apiVersion !== own) throw badBody('the body is of another API version than the path')
+  const name = metadata?.name
+  const namespace = metadata?.namespace
+  if (request.name !== undefined && name !== undefined && name !== '' && name !== request.name && !isOptions) throw badBody('the body names another object than the path')
+  if (namespace !== undefined && namespace !== '' && request.namespace !== '*' && request.namespace !== '-' && namespace !== request.namespace) throw badBody('the body names another namespace than the path')
+}
+
+function unsupported(message: string): RequestRefusedError {
+  return new RequestRefusedError({ status: 415, rule: 'content-type', message, hint: 'Send JSON (application/json), or a patch in one of its JSON or YAML types.' })
+}

@@ -1,0 +1,137 @@
+import type { Effect, JsonObject } from '@sallyport/policy'
+import { analyseArgv } from '@sallyport/shell'
+import type { RequestBody } from './body.js'
+import { factsOfBody, isObject } from './facts.js'
+import { valueOf, valuesOf } from './query.js'
+import type { KubernetesRequest, ResourceRequest } from './request.js'
+
+/** Asking about oneself reveals nothing new. */
+const ownReviews: ReadonlySet<string> = new Set(['authorization.k8s.io/selfsubjectaccessreviews', 'authorization.k8s.io/selfsubjectrulesreviews', 'authentication.k8s.io/selfsubjectreviews'])
+const otherReviews: ReadonlySet<string> = new Set(['authorization.k8s.io/subjectaccessreviews', 'authorization.k8s.io/localsubjectaccessreviews', 'authentication.k8s.io/tokenreviews'])
+/** Objects that give rights: who changes them can give themselves any. */
+const rights: ReadonlySet<string> = new Set(['roles', 'clusterroles', 'rolebindings', 'clusterrolebindings'])
+/** Subresources that are a part of the object, read and written like it. */
+const parts: ReadonlySet<string> = new Set(['status', 'scale', 'resize', 'finalize'])
+
+/** Asks what the asker may do: whatever its body says, it changes and reveals nothing. */
+export function isOwnReview(request: KubernetesRequest): boolean {
+  return request.kind === 'resource' && request.verb === 'create' && ownReviews.has(`${request.group}/${request.resource}`)
+}
+
+/** All that a request would do. Never empty. */
+export function effectsOf(request: KubernetesRequest, body: RequestBody | undefined): Effect[] {
+  if (request.kind === 'discovery') return [{ action: 'k8s.discovery', resource: '', harmless: true, details: { path: request.path } }]
+  if (request.kind === 'other') return [{ action: 'k8s.raw', resource: request.path, details: { mustName: true, method: request.method } }]
+  const facts: JsonObject = { ...detailsOf(request), ...(body === undefined ? {} : factsOfBody(body)) }
+  const resource = resourceOf(request, body)
+  const review = `${request.group}/${request.resource}`
+  if (isOwnReview(request)) return [{ action: 'k8s.review', resource, harmless: true, details: facts }]
+  if (request.verb === 'create' && otherReviews.has(review)) return [{ action: 'k8s.review', resource, details: facts }]
+  if (request.subresource !== undefined && !parts.has(request.subresource)) return ofSubresource(request, request.subresource, resource, facts)
+  const effects: Effect[] = [{ action: `k8s.${request.verb}`, resource, details: facts }]
+  // With a namespace goes everything in it.
+  if (isNamespace(request) && (request.verb === 'delete' || request.verb === 'deletecollection')) {
+    effects.push({ action: 'k8s.delete', resource: `*/${request.name ?? '*'}/*`, implied: true, details: { because: 'the namespace is deleted' } })
+  }
+  return effects
+}
+
+function ofSubresource(request: ResourceRequest, subresource: string, resource: string, facts: JsonObject): Effect[] {
+  const ofPod = request.group === '' && request.resource === 'pods'
+  const object = objectOf(request, request.name ?? '*')
+  switch (subresource) {
+    case 'log':
+      if (ofPod && request.verb === 'get') return [{ action: 'k8s.logs', resource: object, details: facts }]
+      break
+    case 'exec':
+      if (ofPod) return execEffects(request, object, facts)
+      break
+    case 'attach':
+      if (ofPod) return [{ action: 'k8s.attach', resource: object, details: facts }]
+      break
+    case 'portforward':
+      if (ofPod) return [{ action: 'k8s.portforward', resource: object, details: facts }]
+      break
+    case 'ephemeralcontainers':
+      if (ofPod) return [{ action: request.verb === 'get' ? 'k8s.get' : 'k8s.ephemeral', resource: object, details: facts }]
+      break
+    case 'eviction':
+      if (ofPod && request.verb === 'create') return [{ action: 'k8s.delete', resource: object, details: { ...facts, eviction: true } }]
+      break
+    case 'proxy':
+      return [{ action: 'k8s.proxy', resource: object, details: { ...facts, mustName: true, path: request.path } }]
+    case 'token':
+      return [{ action: 'k8s.token', resource: object, details: { ...facts, mustName: true } }]
+  }
+  return [{ action: 'k8s.subresource', resource, details: { ...facts, mustName: true } }]
+}
+
+/** What runs in the container, as the shell analysis of SSH tells it: one effect for each simple command. */
+function execEffects(request: ResourceRequest, resource: string, facts: JsonObject): Effect[] {
+  const argv = valuesOf(request.query, 'command')
+  const { commands, redirections, opaque } = analyseArgv(argv)
+  const effects: Effect[] = commands.map((simple) => ({
+    action: 'k8s.exec',
+    resource,
+    details: {
+      ...facts,
+      argv: simple.argv,
+      ...(simple.unknownArguments?.length ? { unknown: simple.unknownArguments } : {}),
+      ...(simple.via.length > 0 ? { via: simple.via } : {}),
+      ...(simple.runAs === undefined ? {} : { run_as: simple.runAs }),
+      ...(simple.assignments.length > 0 ? { environment: simple.assignments.map(({ name, value }) => `${name}=${value}`) } : {}),
+    },
+  }))
+  for (const { access, path } of redirections) effects.push({ action: 'k8s.exec.redirect', resource, details: { ...facts, access, path } })
+  for (const { reason, text } of opaque) effects.push({ action: 'k8s.exec.opaque', resource, details: { ...facts, mustName: true, reason, ...(text === '' ? {} : { text: text.slice(0, 500) }) } })
+  return effects.length > 0 ? effects : [{ action: 'k8s.exec.opaque', resource, details: { ...facts, mustName: true, reason: 'no command' } }]
+}
+
+/** `<resource>[.<group>]/<namespace>/<name>[/<subresource>]`; `*` stands for many or unknown ones. */
+function resourceOf(request: ResourceRequest, body: RequestBody | undefined): string {
+  const named = request.name ?? nameInBody(request, body) ?? '*'
+  const object = objectOf(request, named)
+  return request.subresource === undefined ? object : `${object}/${request.subresource}`
+}
+
+function objectOf({ group, resource, namespace }: ResourceRequest, name: string): string {
+  return `${resource}${group === '' ? '' : `.${group}`}/${namespace}/${name}`
+}
+
+/** What is created names itself, unless the server is to choose. */
+function nameInBody({ verb }: ResourceRequest, body: RequestBody | undefined): string | undefined {
+  if (verb !== 'create' || body === undefined || !isObject(body.value)) return undefined
+  const { metadata } = body.value
+  const name = isObject(metadata) ? metadata['name'] : undefined
+  return typeof name === 'string' && /^[A-Za-z0-9][A-Za-z0-9._:-]{0,252}$/.test(name) ? name : undefined
+}
+
+function detailsOf(request: ResourceRequest): JsonObject {
+  const { group, version, resource, namespace, name, subresource, verb, query } = request
+  const query_ = (parameter: string): string | undefined => valueOf(query, parameter)
+  const details: Record<string, JsonObject[string]> = { verb, group, version, resource, namespace }
+  if (name !== undefined) details['name'] = name
+  if (subresource !== undefined) details['subresource'] = subresource
+  for (const [fact, parameter] of textFacts) {
+    const value = query_(parameter)
+    if (value !== undefined) details[fact] = value
+  }
+  for (const parameter of ['stdin', 'tty', 'follow', 'previous', 'force'] as const) if (query_(parameter) === 'true') details[parameter] = true
+  if (query_('dryRun') === 'All') details['dry_run'] = true
+  if (subresource === 'portforward') details['ports'] = valuesOf(query, 'ports').flatMap((value) => value.split(','))
+  if (group === '' && resource === 'secrets') details['sensitive'] = true
+  if (group === 'rbac.authorization.k8s.io' && rights.has(resource)) details['escalates'] = true
+  return details
+}
+
+const textFacts = [
+  ['container', 'container'],
+  ['label_selector', 'labelSelector'],
+  ['field_selector', 'fieldSelector'],
+  ['propagation', 'propagationPolicy'],
+  ['grace_seconds', 'gracePeriodSeconds'],
+] as const
+
+function isNamespace({ group, resource, subresource }: ResourceRequest): boolean {
+  return group === '' && resource === 'namespaces' && subresource === undefined
+}
