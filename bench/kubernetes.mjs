@@ -67,7 +67,7 @@ function send(one, method, target, body) {
       response.on('end', () => {
         const answer = Buffer.concat(chunks)
         if (response.statusCode < 300) resolve(answer)
-        else reject(new Error(`${method} ${target}: ${response.statusCode} ${answer}`))
+        else reject(new Error(`${method} ${target}: ${response.statusCode} ${answer.toString('utf8')}`))
       })
       response.on('error', reject)
     })

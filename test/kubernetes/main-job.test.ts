@@ -278,11 +278,7 @@ describe.skipIf(!hasKubectl)('sessions', () => {
     const ran = await cluster.kubectl(['exec', 'web', '--', 'echo', 'to be replayed'])
     expect(ran.code).toBe(0)
     const found = await eventually(async () => (await stackCommands("exec: echo 'to be replayed'")).at(0), 'it is on record')
-    const ends = await eventually(async () => {
-      const list = await cluster.stack.events(`kind=command.end&session=${found.session}`)
-      return list.length > 0 && list
-    }, 'its end is on record')
-    expect(ends.some((event) => event.event.tag === 'exit 0')).toBe(true)
+    await eventually(async () => (await cluster.stack.events(`kind=command.end&session=${found.session}`)).some((event) => event.event.tag === 'exit 0'), 'its end is on record')
     const replay = await cluster.cli(['sessions', 'replay', found.session, '--speed', '100'], cluster.stack.line.cli.env)
     await replay.exited
     expect(replay.stdout).toContain('to be replayed')

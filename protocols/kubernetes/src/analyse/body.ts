@@ -44,7 +44,8 @@ export function parseBody(request: KubernetesRequest, head: Pick<RequestHead, 'h
   if (request.kind !== 'resource') throw badBody('a body has no place here')
   if (type === 'protobuf') {
     // What kubectl's generators (create configmap, create secret …) and typed clients send.
-    if (request.verb !== 'create' && request.verb !== 'update') throw unsupported('protobuf is taken for creating and replacing objects only')
+    const dryRuns = request.subresource === undefined || protobufSubresources.has(request.subresource)
+    if ((request.verb !== 'create' && request.verb !== 'update') || !dryRuns) throw unsupported('protobuf is taken for creating and replacing objects only')
     return { type, contentType, bytes, value: null }
   }
   const isPatch = type !== 'json' && type !== 'yaml'
@@ -72,6 +73,9 @@ export function understood(request: ResourceRequest, body: RequestBody, answer: 
   if (typeof own['generateName'] === 'string' && own['generateName'] !== '') delete own['name']
   return { ...body, value: { ...rest, metadata: own } }
 }
+
+/** Those for which a dry run is known to change nothing. */
+const protobufSubresources: ReadonlySet<string> = new Set(['eviction', 'scale', 'status'])
 
 function parseStrictYaml(bytes: Buffer): JsonValue {
   // JSON is YAML, and what clients send by this type mostly is JSON.

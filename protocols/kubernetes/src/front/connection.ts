@@ -10,6 +10,8 @@ import { RefusedError, type Sessions } from './sessions.js'
 /** Requests with a token that is not good, on one connection. */
 const maxFailures = 8
 const maxTokenBytes = 16 * 1024
+/** Without any frame; a watch that is silent for long is kept alive by its client's pings. */
+const idleMilliseconds = 30 * 60_000
 const clientSettings = { initialWindowSize: 1024 * 1024, maxConcurrentStreams: 100, maxHeaderListSize: 32 * 1024, enableConnectProtocol: false } as const
 
 /** One connection of a client: TLS, then HTTP/2 or HTTP/1.1, each request authenticated by itself. */
@@ -95,6 +97,7 @@ export class ClientConnection {
     const session = http2.performServerHandshake(socket, { settings: clientSettings, maxSessionMemory: 16 })
     this.#http2 = session
     session.on('error', () => session.destroy())
+    session.setTimeout(idleMilliseconds, () => session.close())
     session.on('connect', () => session.setLocalWindowSize(4 * 1024 * 1024))
     session.on('stream', (stream, headers, flags, rawHeaders) => {
       const exchange = new Http2Exchange(stream, headers, rawHeaders, (flags & http2.constants.NGHTTP2_FLAG_END_STREAM) !== 0)

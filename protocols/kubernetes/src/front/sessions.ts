@@ -27,6 +27,7 @@ export class RefusedError extends Error {
 }
 
 interface Entry {
+  readonly key: string
   readonly link: Promise<SessionLink>
   /** NumericDate after which the token proves nothing any more. */
   expires: number
@@ -41,6 +42,8 @@ interface Entry {
  */
 export class Sessions {
   readonly #entries = new Map<string, Entry>()
+  /** Those with a session, also when their proof has expired and nothing new is asked in them. */
+  readonly #open = new Set<Entry>()
 
   constructor(private readonly broker: SessionBroker) {}
 
@@ -52,7 +55,7 @@ export class Sessions {
   async find(presented: Presented, connection: object): Promise<SessionLink> {
     const key = keyOf(presented)
     for (;;) {
-      const entry = this.#entries.get(key) ?? this.#open(key, presented)
+      const entry = this.#entries.get(key) ?? this.#begin(key, presented)
       if (Date.now() / 1000 >= entry.expires) {
         // It may go on for what was begun, but nothing more is asked with this proof.
         if (this.#entries.get(key) === entry) this.#entries.delete(key)
@@ -66,31 +69,33 @@ export class Sessions {
 
   /** The connection is closed. */
   release(connection: object): void {
-    for (const [key, entry] of this.#entries) {
+    for (const entry of this.#open) {
       if (!entry.connections.delete(connection) || entry.connections.size > 0) continue
-      entry.grace = setTimeout(() => this.#forget(key, entry), graceMilliseconds).unref()
+      entry.grace = setTimeout(() => this.#end(entry), graceMilliseconds).unref()
     }
   }
 
-  #open(key: string, presented: Presented): Entry {
+  #begin(key: string, presented: Presented): Entry {
     const abort = new AbortController()
     const link = this.#connect(presented, abort.signal, (expires) => {
       entry.expires = expires
-    }, () => {
-      if (this.#entries.get(key) === entry) this.#entries.delete(key)
-    })
-    const entry: Entry = { link, expires: Infinity, connections: new Set(), abort, grace: undefined }
+    }, () => this.#forget(entry))
+    const entry: Entry = { key, link, expires: Infinity, connections: new Set(), abort, grace: undefined }
     this.#entries.set(key, entry)
-    link.catch(() => {
-      if (this.#entries.get(key) === entry) this.#entries.delete(key)
-    })
+    this.#open.add(entry)
+    link.catch(() => this.#forget(entry))
     return entry
   }
 
-  #forget(key: string, entry: Entry): void {
-    if (this.#entries.get(key) === entry) this.#entries.delete(key)
+  #end(entry: Entry): void {
+    this.#forget(entry)
     entry.abort.abort()
     void entry.link.then((link) => link.close(), () => undefined)
+  }
+
+  #forget(entry: Entry): void {
+    this.#open.delete(entry)
+    if (this.#entries.get(entry.key) === entry) this.#entries.delete(entry.key)
   }
 
   async #connect(presented: Presented, signal: AbortSignal, onGranted: (expires: number) => void, onOver: () => void): Promise<SessionLink> {
@@ -136,8 +141,7 @@ function splitCredential(token: string): { username: string; secret: string } | 
 
 /** The token itself is kept nowhere. */
 function keyOf({ token, target, clientAddress }: Presented): string {
-  const host = clientAddress.replace(/:\d+$/, '')
-  return createHash('sha256').update('sallyport-bearer\0').update(`${target}\0${host}\0`).update(token).digest('base64')
+  return createHash('sha256').update('sallyport-bearer\0').update(`${target}\0${clientAddress}\0`).update(token).digest('base64')
 }
 
 function isChannelError(error: unknown): error is Error & ChannelError {
