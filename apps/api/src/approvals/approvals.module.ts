@@ -1,7 +1,6 @@
 import { Module } from '@nestjs/common'
 import { AccessModule } from '../access/access.module.js'
 import { AuditModule } from '../audit/audit.module.js'
-import { HttpConfigModule } from '../config/http-config.module.js'
 import { DatabaseModule } from '../database/database.module.js'
 import { NotifyModule } from '../notify/notify.module.js'
 import { ApprovalOutbox } from './approval-outbox.js'
@@ -16,7 +15,7 @@ import { ReviewService } from './review.service.js'
 
 /** Held commands and the people who decide them. */
 @Module({
-  imports: [AccessModule, AuditModule, DatabaseModule, HttpConfigModule, NotifyModule],
+  imports: [AccessModule, AuditModule, DatabaseModule, NotifyModule],
   controllers: [ApprovalsController, ApprovalPageController, HoldsController],
   providers: [ApprovalOutbox, ApprovalsRepository, ApprovalsService, DecisionsService, HoldsService, ReviewService],
   exports: [ApprovalsService],

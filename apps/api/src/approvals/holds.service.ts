@@ -16,7 +16,6 @@ export class HoldsService {
   constructor(
     private readonly repository: ApprovalsRepository,
     private readonly outbox: ApprovalOutbox,
-    private readonly http: HttpConfig,
     private readonly modules: ModuleRef,
   ) {}
 
@@ -52,7 +51,7 @@ export class HoldsService {
     return {
       approval: approval.id,
       state: approval.state,
-      url: `${this.http.publicUrl}/approvals/${approval.id}`,
+      url: `${this.modules.get(HttpConfig, { strict: false }).publicUrl}/approvals/${approval.id}`,
       groups: [...new Set(requirementsOf(approval).flatMap((requirement) => requirement.groups))],
       expires_at: approval.expiresAt.toISOString(),
       text: (approval.text.split('\n', 1)[0] ?? '').slice(0, shownText),

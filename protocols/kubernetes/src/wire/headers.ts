@@ -57,6 +57,6 @@ export const hopByHopHeaders: ReadonlySet<string> = new Set([
   'http2-settings',
 ])
 
-/** Settings of the HTTP/2 connection inside the tunnel: windows wide enough that the tunnel's own are what limits. */
-export const innerSettings = { initialWindowSize: 1024 * 1024, maxConcurrentStreams: 128, maxHeaderListSize: 64 * 1024, enablePush: false } as const
-export const innerWindowBytes = 4 * 1024 * 1024
+/** Settings of the HTTP/2 connection inside the tunnel: a stream's window is as wide as the tunnel's own. */
+export const innerSettings = { initialWindowSize: 256 * 1024, maxConcurrentStreams: 128, maxHeaderListSize: 64 * 1024, enablePush: false } as const
+export const innerWindowBytes = 1024 * 1024
