@@ -161,6 +161,25 @@ describe('identity', () => {
   })
 })
 
+test('a token minted for the session by TokenRequest is what the API server sees, not what mints it', async () => {
+  const credentials = path.join(folder, 'credentials')
+  const document = [
+    'apiVersion: sallyport.dev/v1', 'kind: Target', 'metadata: { name: minted }', 'spec:', '  protocol: kubernetes', '  agents: { labels: { site: demo } }', '  kubernetes:', `    server: ${cluster.url}`,
+    `    ca: "file:${credentials}/ca.pem"`, `    credential: { token: "file:${credentials}/token" }`, '    tokenRequest: { serviceAccount: shop/shop }', '',
+  ].join('\n')
+  writeFileSync(path.join(credentials, 'ca.pem'), readFileSync(path.join(folder, 'cluster', 'ca.pem')))
+  const policy = readFileSync(path.join(folder, 'policy.yaml'), 'utf8').replace('name: hostile', 'name: minted').replace('[recorded]', '[minted]')
+  const applied = await stack.api('POST', '/v1/apply', { documents: [{ path: 'minted.yaml', text: document }, { path: 'policy2.yaml', text: policy }], reason: 'test' })
+  expect(applied.body.applied, JSON.stringify(applied.body)).toBe(true)
+  for (let turn = 0; turn < 2; turn++) expect(statusOf(await raw(request('GET', '/k8s/minted/api/v1/namespaces/shop/pods')))).toBe(200)
+  const seen = cluster.seen.slice(-3)
+  expect(seen.map(({ target, user }) => [target.replace(/\?.*/, ''), user])).toEqual([
+    ['/api/v1/namespaces/shop/serviceaccounts/shop/token', 'agent'],
+    ['/api/v1/namespaces/shop/pods', 'system:serviceaccount:minted'],
+    ['/api/v1/namespaces/shop/pods', 'system:serviceaccount:minted'],
+  ])
+})
+
 describe('smuggling', () => {
   const object = '{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"smuggled"}}'
   const second = `DELETE ${base}/api/v1/namespaces/shop/configmaps/victim HTTP/1.1\r\nHost: localhost\r\n\r\n`

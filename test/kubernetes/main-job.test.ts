@@ -163,6 +163,7 @@ describe.skipIf(!hasKubectl)('holds', () => {
     expect(await client.exited, client.stderr).toBe(0)
     expect(client.stdout).toContain('"doomed" deleted')
     expect(client.stderr).toMatch(/approved by dana/)
+    expect(client.stderr).toMatch(/Warning: Sallyport: this waited for approval, and was approved: .*\/approvals\//)
     expect((await cluster.admin(['-n', cluster.namespace, 'get', 'cm', 'doomed'])).code).not.toBe(0)
   })
 
@@ -262,6 +263,23 @@ describe.skipIf(!hasKubectl).each([
 })
 
 describe.skipIf(!hasKubectl)('sessions', () => {
+  test('revoking the credential ends what runs: exec, port-forward, logs', async () => {
+    const credential = await cluster.stack.exchange({ audience: target })
+    const token = `${credential.username}.${credential.access_token}`
+    const running = await Promise.all([
+      cluster.start(['exec', 'web', '--', 'sleep', '300'], { token }),
+      cluster.start(['port-forward', 'pod/web', `:${cluster.port}`], { token }),
+      cluster.start(['logs', '-f', 'web'], { token }),
+    ])
+    await running[1]?.seen(/Forwarding from/)
+    await running[2]?.seen(/redacted|mail/)
+    await eventually(async () => (await stackCommands('exec: sleep 300')).length > 0, 'the command runs')
+    const begun = Date.now()
+    await cluster.stack.api('DELETE', `/v1/credentials/${credential.credential_id}`)
+    await Promise.all(running.map((client) => client.exited))
+    expect(Date.now() - begun).toBeLessThan(3000)
+  })
+
   test('a change of the policy ends what it no longer allows', async () => {
     const logs = await cluster.start(['logs', '-f', 'web'])
     const watch = await cluster.start(['get', 'pods', '-w'])

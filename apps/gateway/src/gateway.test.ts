@@ -125,7 +125,8 @@ describe('a session', () => {
     expect(served.welcome).toMatchObject({ accepted: true })
     const client = await new Client().login().says('OK session-1')
     expect(plane.starts[0]?.start).toMatchObject({ protocol: 'echo', user: 'shop-ci', parameters: { database: 'd' }, clientAddress: '127.0.0.1' })
-    expect(served.served[0]?.open).toEqual({ sessionId: 'session-1', grant: 'grant-of-session-1', parameters: { database: 'd' } })
+    // The client is told while the opening is on its way to the agent.
+    await vi.waitFor(() => expect(served.served[0]?.open).toEqual({ sessionId: 'session-1', grant: 'grant-of-session-1', parameters: { database: 'd' } }))
     client.socket.write('hello')
     await client.says('hello')
     expect(await metric('session_bytes_total{direction="to_agent"}')).toBe(5)
@@ -134,7 +135,7 @@ describe('a session', () => {
     client.socket.end()
     await client.isClosed()
     await vi.waitFor(() => expect(plane.of('sessionClosed')).toEqual([{ sessionId: 'session-1', reason: 'closed' }]))
-    expect(served.served[0]?.closed).toBe('closed')
+    await vi.waitFor(() => expect(served.served[0]?.closed).toBe('closed'))
     expect(await metric('sessions_open')).toBe(0)
   })
 

@@ -84,7 +84,10 @@ function jsonPatch(target: Json, operations: Json): Json {
 }
 
 function pointer(text: string): string[] {
-  return ['root', ...text.split('/').slice(1).map((part) => part.replaceAll('~1', '/').replaceAll('~0', '~'))]
+  const parts = text.split('/').slice(1).map((part) => part.replaceAll('~1', '/').replaceAll('~0', '~'))
+  // These lead out of the object, to what all objects share.
+  if (parts.some((part) => part === '__proto__' || part === 'constructor' || part === 'prototype')) throw badRequest('a JSON patch leads nowhere')
+  return ['root', ...parts]
 }
 
 function get(value: Json | undefined, path: readonly string[]): Json | undefined {
