@@ -50,6 +50,7 @@ describe('requests and their effects', () => {
     ['GET /api/v1/namespaces/shop/pods?fieldSelector=metadata.name%3Dapi', 'k8s.list pods/shop/api'],
     ['GET /api/v1/namespaces/shop/pods?fieldSelector=metadata.name%3Da%2Cmetadata.name%3Db', 'k8s.list pods/shop/*'],
     ['GET /api/v1/namespaces/shop/pods?fieldSelector=metadata.name%21%3Da', 'k8s.list pods/shop/*'],
+    ['GET /api/v1/namespaces/shop/pods?fieldSelector=metadata.namespace%21%3Da%5C%2Cmetadata.name%3Dmine', 'k8s.list pods/shop/*'],
     ['GET /api/v1/pods', 'k8s.list pods/*/*'],
     ['GET /apis/example.com/v1/widgets', 'k8s.list widgets.example.com/*/*'],
     ['GET /apis/example.com/v1/widgets/x', 'k8s.get widgets.example.com/-/x'],
@@ -108,7 +109,8 @@ describe('requests and their effects', () => {
     ['a JSON patch', 'PATCH /apis/apps/v1/namespaces/shop/deployments/api', 'application/json-patch+json', [{ op: 'add', path: '/spec/template/spec/containers/0/securityContext', value: { privileged: true } }, { op: 'replace', path: '/spec/template/spec/volumes/0/hostPath', value: { path: '/' } }], { privileged: true, host_path: true }],
     ['a JSON patch of one field', 'PATCH /apis/apps/v1/namespaces/shop/deployments/api', 'application/json-patch+json', [{ op: 'replace', path: '/spec/template/spec/containers/0/securityContext/privileged', value: true }], { privileged: true }],
     ['an apply', 'PATCH /api/v1/namespaces/shop/pods/api?fieldManager=x', 'application/apply-patch+yaml', 'apiVersion: v1\nkind: Pod\nmetadata: { name: api }\nspec: { hostPID: true }\n', { kind: 'Pod', host_pid: true, changed: ['spec.hostPID'] }],
-    ['a dry run', 'DELETE /api/v1/namespaces/shop/pods/api?dryRun=All&propagationPolicy=Foreground&gracePeriodSeconds=0', 'application/json', {}, { dry_run: true, propagation: 'Foreground', grace_seconds: '0' }],
+    ['a dry run', 'DELETE /api/v1/namespaces/shop/pods/api?dryRun=All&propagationPolicy=Foreground&gracePeriodSeconds=0', 'application/json', '', { dry_run: true, propagation: 'Foreground', grace_seconds: '0' }],
+    ['a dry run by its body', 'DELETE /api/v1/namespaces/shop/pods/api', 'application/json', { dryRun: ['All'], propagationPolicy: 'Orphan', gracePeriodSeconds: 0 }, { dry_run: true, propagation: 'Orphan', grace_seconds: '0' }],
     ['rights', 'POST /apis/rbac.authorization.k8s.io/v1/namespaces/shop/rolebindings', 'application/json', {}, { escalates: true }],
   ])('facts of %s', (_name, line, type, body, facts) => {
     const asked = head(line, { 'content-type': type }, true)
@@ -144,6 +146,20 @@ describe('what is refused', () => {
     const asked = head('PUT /api/v1/namespaces/shop/configmaps/a', { 'content-type': 'application/json' }, true)
     const request = parseRequest(asked)
     expect(() => parseBody(request, asked, Buffer.from(body))).toThrow(RequestRefusedError)
+  })
+
+  test('options of a deletion in the query, where the API server would not read them', () => {
+    expect(() => parse('DELETE /api/v1/namespaces/shop/pods?dryRun=All')).toThrow(RequestRefusedError)
+    const asked = head('DELETE /api/v1/namespaces/shop/pods/a?dryRun=All', { 'content-type': 'application/json' }, true)
+    expect(() => parseBody(parseRequest(asked), asked, Buffer.from('{}'))).toThrow(RequestRefusedError)
+  })
+
+  test('YAML is sent on as it was understood, and an apply may create', () => {
+    const asked = head('PATCH /api/v1/namespaces/shop/pods/a', { 'content-type': 'application/apply-patch+yaml' }, true)
+    const request = parseRequest(asked)
+    const body = parseBody(request, asked, Buffer.from('metadata: { name: a }\nspec: { hostPID: yes }\n'))
+    expect(body?.bytes.toString()).toBe('{"metadata":{"name":"a"},"spec":{"hostPID":"yes"}}')
+    expect(effectsOf(request, body).map(({ action }) => action)).toEqual(['k8s.patch', 'k8s.create'])
   })
 
   test('YAML with aliases, two documents or repeated keys', () => {

@@ -3,7 +3,7 @@ import { parseDocument } from 'yaml'
 import { z } from 'zod'
 import { isObject } from './facts.js'
 import { badBody, RequestRefusedError } from './refused.js'
-import type { KubernetesRequest, RequestHead, ResourceRequest } from './request.js'
+import { refuseDeleteOptions, type KubernetesRequest, type RequestHead, type ResourceRequest } from './request.js'
 import { parseStrictJson } from './strict-json.js'
 
 export type BodyType = 'protobuf' | 'json' | 'yaml' | 'json-patch' | 'merge-patch' | 'strategic-merge-patch' | 'apply-patch'
@@ -48,11 +48,15 @@ export function parseBody(request: KubernetesRequest, head: Pick<RequestHead, 'h
     if ((request.verb !== 'create' && request.verb !== 'update') || !dryRuns) throw unsupported('protobuf is taken for creating and replacing objects only')
     return { type, contentType, bytes, value: null }
   }
+  // Beside a body the API server ignores what the query says of a deletion.
+  if (request.verb === 'delete') refuseDeleteOptions(request.query)
   const isPatch = type !== 'json' && type !== 'yaml'
   if (isPatch !== (request.verb === 'patch')) throw unsupported(isPatch ? 'a patch belongs to PATCH' : 'PATCH needs the content type of a patch')
   const value = type === 'yaml' || type === 'apply-patch' ? parseStrictYaml(bytes) : parseStrictJson(bytes)
   if (type === 'json-patch') checkJsonPatch(value)
   else checkObject(request, value, type)
+  // Readers of YAML differ (`yes` is true to some): what is sent on is what was understood.
+  if ((type === 'yaml' || type === 'apply-patch') && bytes[0] !== 0x7b) return { type, contentType: type === 'yaml' ? 'application/json' : contentType, bytes: Buffer.from(JSON.stringify(value)), value }
   return { type, contentType, bytes, value }
 }
 

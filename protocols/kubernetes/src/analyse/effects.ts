@@ -22,18 +22,31 @@ export function isOwnReview(request: KubernetesRequest): boolean {
 export function effectsOf(request: KubernetesRequest, body: RequestBody | undefined): Effect[] {
   if (request.kind === 'discovery') return [{ action: 'k8s.discovery', resource: '', harmless: true, details: { path: request.path } }]
   if (request.kind === 'other') return [{ action: 'k8s.raw', resource: request.path, details: { mustName: true, method: request.method } }]
-  const facts: JsonObject = { ...detailsOf(request), ...(body === undefined ? {} : factsOfBody(body)) }
+  const facts: JsonObject = { ...detailsOf(request), ...(body === undefined ? {} : { ...factsOfBody(body), ...deletionOf(request, body) }) }
   const resource = resourceOf(request, body)
   const review = `${request.group}/${request.resource}`
   if (isOwnReview(request)) return [{ action: 'k8s.review', resource, harmless: true, details: facts }]
   if (request.verb === 'create' && otherReviews.has(review)) return [{ action: 'k8s.review', resource, details: facts }]
   if (request.subresource !== undefined && !parts.has(request.subresource)) return ofSubresource(request, request.subresource, resource, facts)
   const effects: Effect[] = [{ action: `k8s.${request.verb}`, resource, details: facts }]
+  // Server-side apply makes the object when there is none.
+  if (body?.type === 'apply-patch' && request.subresource === undefined) effects.push({ action: 'k8s.create', resource, details: facts })
   // With a namespace goes everything in it.
   if (isNamespace(request) && (request.verb === 'delete' || request.verb === 'deletecollection')) {
     effects.push({ action: 'k8s.delete', resource: `*/${request.name ?? '*'}/*`, implied: true, details: { because: 'the namespace is deleted' } })
   }
   return effects
+}
+
+/** Options of a deletion, which stand in its body. */
+function deletionOf({ verb }: ResourceRequest, { value }: RequestBody): JsonObject {
+  if ((verb !== 'delete' && verb !== 'deletecollection') || !isObject(value)) return {}
+  const { dryRun, propagationPolicy, gracePeriodSeconds } = value
+  return {
+    ...(Array.isArray(dryRun) && dryRun.includes('All') ? { dry_run: true } : {}),
+    ...(typeof propagationPolicy === 'string' ? { propagation: propagationPolicy } : {}),
+    ...(typeof gracePeriodSeconds === 'number' ? { grace_seconds: String(gracePeriodSeconds) } : {}),
+  }
 }
 
 function ofSubresource(request: ResourceRequest, subresource: string, resource: string, facts: JsonObject): Effect[] {

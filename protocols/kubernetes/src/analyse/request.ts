@@ -98,7 +98,11 @@ function resourceRequest(
   let { name } = place
   if (name === undefined) {
     if (verb === 'get') verb = watching ? 'watch' : 'list'
-    else if (verb === 'delete') verb = 'deletecollection'
+    else if (verb === 'delete') {
+      verb = 'deletecollection'
+      // The API server reads a collection's options from the body only: as a query they would be promised and not kept.
+      refuseDeleteOptions(checked)
+    }
     else if (verb !== 'create') throw notAllowed(`a ${method} request names no object`)
     if (verb !== 'create') name = selectedName(checked)
   } else if (watching) {
@@ -112,6 +116,13 @@ function resourceRequest(
     accept: subresource === 'log' ? '*/*' : negotiated(head.header('accept'), false),
     upgrade,
   }
+}
+
+const deleteOptions = ['dryRun', 'gracePeriodSeconds', 'propagationPolicy', 'orphanDependents'] as const
+
+/** @throws {RequestRefusedError} when options of a deletion stand in the query */
+export function refuseDeleteOptions(query: QueryList): void {
+  for (const name of deleteOptions) if (valueOf(query, name) !== undefined) throw badQuery(`the option ${name} of this deletion belongs into its body`)
 }
 
 function queryKind(verb: Verb, name: string | undefined, subresource: string | undefined): QueryKind {
@@ -128,7 +139,10 @@ function queryKind(verb: Verb, name: string | undefined, subresource: string | u
 
 /** `metadata.name=x` selects one object by its name, for the server's own authorisation, too. Any doubt: all of them. */
 function selectedName(query: QueryList): string | undefined {
-  const terms = (valueOf(query, 'fieldSelector') ?? '').split(',').filter((term) => /^metadata\.name(==?)/.test(term))
+  const selector = valueOf(query, 'fieldSelector') ?? ''
+  // An escaped comma is data to the API server (k8s.io/apimachinery, fields.splitTerms): what looks like a term may be none.
+  if (selector.includes('\\')) return undefined
+  const terms = selector.split(',').filter((term) => /^metadata\.name(==?)/.test(term))
   const name = terms.length === 1 ? /^metadata\.name==?([A-Za-z0-9][A-Za-z0-9._:-]{0,252})$/.exec(terms[0] ?? '')?.[1] : undefined
   return name
 }
