@@ -46,7 +46,7 @@ async function main() {
     for (const one of paths) one.agent.destroy()
   } finally {
     const gone = new Promise((resolve) => stack.once('exit', resolve))
-    stack.stdin.end()
+    stack.kill('SIGTERM')
     await gone
   }
 }

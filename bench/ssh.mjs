@@ -60,7 +60,7 @@ async function outer() {
     })
   } finally {
     const gone = new Promise((resolve) => stack.once('exit', resolve))
-    stack.stdin.end()
+    stack.kill('SIGTERM')
     await gone
   }
 }

@@ -59,7 +59,8 @@ export class Inbound {
     // What follows a switch of protocols is no body.
     this.hasBody = open && this.upgrade === undefined
     stream.on('error', () => undefined)
-    stream.once('close', () => this.#gone.abort())
+    // Without a reason Node would make one, with its stack, for every request that ends well.
+    stream.once('close', () => this.#gone.abort(clientGone))
   }
 
   header(name: string): string | undefined {
@@ -135,6 +136,8 @@ export class Inbound {
     if (!this.stream.destroyed) this.stream.close(constants.NGHTTP2_INTERNAL_ERROR)
   }
 }
+
+const clientGone = 'client gone'
 
 const brokenOff = (): BodyError => new BodyError(400, 'the body was broken off')
 

@@ -48,7 +48,7 @@ export async function openApiServer(spec: KubernetesTarget, credentials: Credent
 async function sourceOf(spec: KubernetesTarget, credentials: CredentialResolver): Promise<Source> {
   const { credential } = spec
   const none = { server: '', ca: undefined, serverName: undefined, cert: undefined, key: undefined, token: undefined }
-  if ('token' in credential) return { ...none, token: () => resolve(credentials, credential.token) }
+  if ('token' in credential) return { ...none, token: reread(() => resolve(credentials, credential.token)) }
   if ('clientCertificate' in credential) {
     const { cert, key } = credential.clientCertificate
     return { ...none, cert: await resolve(credentials, cert), key: await resolve(credentials, key) }
@@ -64,7 +64,25 @@ async function sourceOf(spec: KubernetesTarget, credentials: CredentialResolver)
     server: host === '' ? '' : `https://${host.includes(':') ? `[${host}]` : host}:${port}`,
     ca: await resolve(credentials, `file:${serviceAccountFolder}/ca.crt`),
     // The kubelet renews it.
-    token: () => resolve(credentials, `file:${serviceAccountFolder}/token`),
+    token: reread(() => resolve(credentials, `file:${serviceAccountFolder}/token`)),
+  }
+}
+
+/** How long a token that was read is shown again. What renews token files leaves both valid for far longer. */
+const rereadMilliseconds = 10_000
+
+/** Reads a token again only after some seconds: a session's hundredth request must not wait for the disk or for a program. */
+export function reread(read: () => Promise<string>, now: () => number = () => performance.now()): () => Promise<string> {
+  let last: { readonly token: Promise<string>; readonly until: number } | undefined
+  return () => {
+    if (last !== undefined && now() < last.until) return last.token
+    const token = read()
+    const mine = { token, until: now() + rereadMilliseconds }
+    last = mine
+    token.catch(() => {
+      if (last === mine) last = undefined
+    })
+    return token
   }
 }
 
