@@ -1,9 +1,15 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { Glob, matchPathGlob } from './glob.js'
-import { formatResource, matchResource, PatternError, ResourcePattern, splitResource } from './resource.js'
+import { formatPath, formatResource, matchResource, PatternError, ResourcePattern, splitResource } from './resource.js'
 
 describe('matchResource', () => {
+  it('takes a file that is called * for that one file', () => {
+    expect(formatPath('/tmp/*')).toBe('/tmp/"*"')
+    expect(new ResourcePattern('/tmp/secret').reach(formatPath('/tmp/*'), false)).toBeUndefined()
+    expect(matchResource('/tmp/*', formatPath('/tmp/*'))).toBe(true)
+  })
+
   it.each([
     ['public.orders', 'public.orders', true],
     ['public.orders', 'public.order', false],

@@ -200,11 +200,11 @@ function splitName(text: string, separator: string, strict: boolean): ResourceNa
 
 /**
  * Canonical form of a path or a program's name: as it is, but segments that could be misread are quoted.
- * `/srv/a b`, `systemctl`, `/srv/"a""b"`.
+ * `/srv/a b`, `systemctl`, `/srv/"a""b"`; a file that is called `*` is no unknown name: `/srv/"*"`.
  */
 export function formatPath(path: string): string {
   return path
     .split('/')
-    .map((segment, index) => (segment.includes('"') || (index === 0 && /\s/.test(segment)) ? `"${segment.replaceAll('"', '""')}"` : segment))
+    .map((segment, index) => (segment === '*' || segment.includes('"') || (index === 0 && /\s/.test(segment)) ? `"${segment.replaceAll('"', '""')}"` : segment))
     .join('/')
 }

@@ -8,9 +8,15 @@ export type Facts = { readonly [fact: string]: FactValue }
  *
  * A boolean fact that the protocol doesn't mention counts as false, so `missing_where: false` means "has a WHERE".
  * A list (columns read) matches in the safe direction: a permission needs every entry to be the value, a restriction any.
+ * So does a fact that the protocol names in `uncertain`: it could be anything.
  */
 export function factsHold(facts: Facts, details: Effect['details'], permission: boolean): boolean {
+  const uncertain = details?.['uncertain']
   for (const fact of Object.keys(facts)) {
+    if (Array.isArray(uncertain) && uncertain.includes(fact)) {
+      if (permission) return false
+      continue
+    }
     const wanted = facts[fact]
     const found = details !== undefined && Object.hasOwn(details, fact) ? details[fact] : undefined
     if (wanted !== undefined && !factHolds(wanted, found, permission)) return false

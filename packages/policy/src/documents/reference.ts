@@ -115,7 +115,7 @@ const semantics = [
   '',
   '**What has to be named.** Objects that reveal secrets or other people’s data are permitted only by a pattern whose first segment is literal (`pg_catalog.pg_authid`), and opaque actions (`sql.unknown`) only by their very name. A restriction reaches them through wildcards.',
   '',
-  '**Facts** (`when`) must be equal. A boolean fact that an effect doesn’t mention is false. A list fits a permission when every entry is the value, a restriction when any is.',
+  '**Facts** (`when`) must be equal. A boolean fact that an effect doesn’t mention is false. A list fits a permission when every entry is the value, a restriction when any is. A fact that a protocol can’t tell for certain fits every restriction and no permission.',
   '',
   '**`matching`** is an RE2 pattern over the text of the command. It narrows a rule; text can be written in many ways, so nothing should rest on it alone.',
   '',

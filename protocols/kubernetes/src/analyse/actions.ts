@@ -3,7 +3,7 @@ import type { ActionTree } from '@sallyport/policy'
 /** Every action of the Kubernetes analyser, with one line for the policy reference. */
 export const kubernetesActions: ActionTree = {
   actions: {
-    k8s: 'Every Kubernetes action that is known. Does not cover k8s.exec.opaque, k8s.proxy, k8s.token, k8s.subresource and k8s.raw, which must be named.',
+    k8s: 'Every Kubernetes action that is known. Does not cover k8s.exec.opaque, k8s.exec.sudo, k8s.proxy, k8s.token, k8s.subresource and k8s.raw, which must be named.',
     'k8s.get': 'Reads one object.',
     'k8s.list': 'Reads many objects.',
     'k8s.watch': 'Reads objects and their changes until it is ended.',
@@ -16,6 +16,7 @@ export const kubernetesActions: ActionTree = {
     'k8s.exec': "Runs a command in a container: one effect for each simple command, with its words in argv; kubectl cp is a `tar` run by it.",
     'k8s.exec.redirect': 'A shell command in a container reads or writes a file by redirection.',
     'k8s.exec.opaque': 'Something in the command could run anything: an interactive shell, eval, a variable as command. Must be named.',
+    'k8s.exec.sudo': 'A command in a container runs as another account (sudo, doas, su, runuser); what it runs is an effect of its own. Must be named.',
     'k8s.attach': 'Attaches to the running process of a container.',
     'k8s.portforward': 'Opens connections to ports of a pod.',
     'k8s.ephemeral': 'Adds a container to a running pod (kubectl debug).',

@@ -66,7 +66,12 @@ describe('requests and their effects', () => {
     ['GET /apis/apps/v1/namespaces/shop/deployments/api/scale', 'k8s.get deployments.apps/shop/api/scale'],
     ['GET /api/v1/namespaces/shop/pods/api/log?container=main&follow=true&tailLines=10', 'k8s.logs pods/shop/api'],
     ['GET /api/v1/namespaces/shop/pods/api/proxy/admin', 'k8s.proxy pods/shop/api | must-name'],
-    ['GET /api/v1/namespaces/shop/services/https:api:443/proxy/', undefined],
+    ['GET /api/v1/namespaces/shop/services/https:api:443/proxy/', 'k8s.proxy services/shop/api | must-name'],
+    ['GET /api/v1/namespaces/shop/services/api:http/proxy', 'k8s.proxy services/shop/api | must-name'],
+    ['GET /api/v1/nodes/n-1:10250/proxy/run/a//b', undefined],
+    ['GET /api/v1/nodes/n-1:10250/proxy/pods', 'k8s.proxy nodes/-/n-1 | must-name'],
+    ['DELETE /apis/apiextensions.k8s.io/v1/customresourcedefinitions/widgets.example.com', ['k8s.delete customresourcedefinitions.apiextensions.k8s.io/-/widgets.example.com', 'k8s.delete widgets.example.com/*/* | implied']],
+    ['DELETE /apis/apiextensions.k8s.io/v1/customresourcedefinitions', ['k8s.deletecollection customresourcedefinitions.apiextensions.k8s.io/-/*', 'k8s.delete */*/* | implied']],
     ['GET /api/v1/nodes/n-1/proxy/logs', 'k8s.proxy nodes/-/n-1 | must-name'],
     ['GET /api/v1/nodes/n-1/metrics', 'k8s.subresource nodes/-/n-1/metrics | must-name'],
     ['DELETE /api/v1/namespaces/shop/pods/api', 'k8s.delete pods/shop/api'],
@@ -86,6 +91,7 @@ describe('requests and their effects', () => {
     const exec = (...words: string[]): string[] => effects(`POST /api/v1/namespaces/shop/pods/api/exec?${words.map((word) => `command=${encodeURIComponent(word)}`).join('&')}`)
     expect(exec('sh', '-c', 'ls; rm -rf / > /dev/null')).toEqual(['k8s.exec pods/shop/api', 'k8s.exec pods/shop/api', 'k8s.exec.redirect pods/shop/api'])
     expect(exec('sh', '-c', 'eval "$X"').some((effect) => effect.startsWith('k8s.exec.opaque'))).toBe(true)
+    for (const words of [['sudo', 'ls'], ['su', '-c', 'ls'], ['sh', '-c', 'runuser -u app -- ls'], ['env', 'A=b', 'doas', 'ls']]) expect(exec(...words), words.join(' ')).toContain('k8s.exec.sudo pods/shop/api | must-name')
     expect(exec('env', 'A=b', 'bash').some((effect) => effect.startsWith('k8s.exec.opaque'))).toBe(true)
   })
 
@@ -97,6 +103,9 @@ describe('requests and their effects', () => {
     expect(effects(`POST ${shop}/pods/api/eviction`, { metadata: { name: 'api' } })).toEqual(['k8s.delete pods/shop/api'])
     expect(effects(`POST ${shop}/serviceaccounts/x/token`, {})).toEqual(['k8s.token serviceaccounts/shop/x | must-name'])
     expect(effects(`PATCH ${shop}/pods/api/ephemeralcontainers`, {}, 'application/strategic-merge-patch+json')).toEqual(['k8s.ephemeral pods/shop/api'])
+    expect(effects(`PUT ${shop}/configmaps/a`, { metadata: { name: 'a' } })).toEqual(['k8s.update configmaps/shop/a', 'k8s.create configmaps/shop/a'])
+    expect(effects(`PUT ${shop}/configmaps/a`, { metadata: { name: 'a', resourceVersion: '0' } })).toHaveLength(2)
+    expect(effects(`PUT ${shop}/configmaps/a`, { metadata: { name: 'a', resourceVersion: '17' } })).toEqual(['k8s.update configmaps/shop/a'])
     expect(effects('DELETE /api/v1/namespaces/shop')).toEqual(['k8s.delete namespaces/-/shop', 'k8s.delete */shop/* | implied'])
     expect(effects('POST /apis/authorization.k8s.io/v1/selfsubjectaccessreviews', {})).toEqual(['k8s.review selfsubjectaccessreviews.authorization.k8s.io/-/* | harmless'])
     expect(effects('POST /apis/authorization.k8s.io/v1/subjectaccessreviews', {})).toEqual(['k8s.review subjectaccessreviews.authorization.k8s.io/-/*'])
@@ -111,6 +120,17 @@ describe('requests and their effects', () => {
     ['an apply', 'PATCH /api/v1/namespaces/shop/pods/api?fieldManager=x', 'application/apply-patch+yaml', 'apiVersion: v1\nkind: Pod\nmetadata: { name: api }\nspec: { hostPID: true }\n', { kind: 'Pod', host_pid: true, changed: ['spec.hostPID'] }],
     ['a dry run', 'DELETE /api/v1/namespaces/shop/pods/api?dryRun=All&propagationPolicy=Foreground&gracePeriodSeconds=0', 'application/json', '', { dry_run: true, propagation: 'Foreground', grace_seconds: '0' }],
     ['a dry run by its body', 'DELETE /api/v1/namespaces/shop/pods/api', 'application/json', { dryRun: ['All'], propagationPolicy: 'Orphan', gracePeriodSeconds: 0 }, { dry_run: true, propagation: 'Orphan', grace_seconds: '0' }],
+    ['a JSON patch of an element', 'PATCH /apis/apps/v1/namespaces/shop/deployments/api', 'application/json-patch+json', [{ op: 'add', path: '/spec/template/spec/containers/0/securityContext/capabilities/add/-', value: 'SYS_ADMIN' }, { op: 'add', path: '/spec/template/spec/containers/-', value: { image: 'evil' } }], { capabilities_added: ['SYS_ADMIN'], image: ['evil'] }],
+    ['two service accounts', 'POST /api/v1/namespaces/shop/pods', 'application/json', { spec: { serviceAccountName: 'admin', serviceAccount: 'default' } }, { service_account: ['admin', 'default'] }],
+    ['a long patch', 'PATCH /api/v1/namespaces/shop/configmaps/a', 'application/merge-patch+json', { data: Object.fromEntries(Array.from({ length: 201 }, (_, index) => [`k${index}`, 'x'])) }, { uncertain: ['changed'] }],
+    ['many images', 'POST /api/v1/namespaces/shop/pods', 'application/json', { spec: { containers: Array.from({ length: 51 }, (_, index) => ({ image: `i-${index}` })) } }, { uncertain: ['image'] }],
+    ['a token Secret', 'POST /api/v1/namespaces/shop/secrets', 'application/json', { type: 'kubernetes.io/service-account-token' }, { escalates: true }],
+    ['a webhook', 'PUT /apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations/a', 'application/json', {}, { escalates: true }],
+    ['an API service', 'POST /apis/apiregistration.k8s.io/v1/apiservices', 'application/json', {}, { escalates: true }],
+    ['an approved certificate', 'PUT /apis/certificates.k8s.io/v1/certificatesigningrequests/a/approval', 'application/json', {}, { escalates: true }],
+    ['a volume', 'POST /api/v1/persistentvolumes', 'application/json', { spec: { hostPath: { path: '/' } } }, { escalates: true, host_path: true }],
+    ["a namespace's labels", 'PATCH /api/v1/namespaces/shop', 'application/merge-patch+json', { metadata: { labels: { a: 'b' } } }, { escalates: true }],
+    ['a token', 'POST /api/v1/namespaces/shop/serviceaccounts/x/token', 'application/json', {}, { escalates: true }],
     ['rights', 'POST /apis/rbac.authorization.k8s.io/v1/namespaces/shop/rolebindings', 'application/json', {}, { escalates: true }],
   ])('facts of %s', (_name, line, type, body, facts) => {
     const asked = head(line, { 'content-type': type }, true)
@@ -118,6 +138,20 @@ describe('requests and their effects', () => {
     const [effect] = effectsOf(request, parseBody(request, asked, Buffer.from(typeof body === 'string' ? body : JSON.stringify(body))))
     expect(effect?.details).toMatchObject(facts)
   })
+})
+
+test.each([
+  ['copy', '/spec/template/spec/containers/0/securityContext/privileged', { privileged: true }, 'deny'],
+  ['copy', '/spec/template/spec', { capabilities_added: 'SYS_ADMIN' }, 'deny'],
+  ['move', '/spec/template/spec/containers/0/image', { image: 'evil' }, 'deny'],
+  ['copy', '/metadata/labels/a', { privileged: true }, 'allow'],
+])('what a JSON patch takes from the live object by %s to %s meets restrictions, and no permission', (op, path, when, verdict) => {
+  const asked = head('PATCH /apis/apps/v1/namespaces/shop/deployments/api', { 'content-type': 'application/json-patch+json' }, true)
+  const request = parseRequest(asked)
+  const effects = effectsOf(request, parseBody(request, asked, Buffer.from(JSON.stringify([{ op, from: '/spec/x', path }]))))
+  const rule = (more: Partial<Rule>): Rule => ({ policy: 'p', index: 0, verdict: 'allow', actions: ['k8s.patch'], on: ['deployments.apps/shop/*'], ...more })
+  expect(compileRules([rule({}), rule({ verdict: 'deny', when })], kubernetesActions).decide(effects, '').verdict).toBe(verdict)
+  if (verdict === 'deny') expect(compileRules([rule({ when })], kubernetesActions).decide(effects, '').verdict).toBe('deny')
 })
 
 describe('what is refused', () => {
@@ -146,6 +180,24 @@ describe('what is refused', () => {
     const asked = head('PUT /api/v1/namespaces/shop/configmaps/a', { 'content-type': 'application/json' }, true)
     const request = parseRequest(asked)
     expect(() => parseBody(request, asked, Buffer.from(body))).toThrow(RequestRefusedError)
+  })
+
+  test.each([
+    ['another kind', 'POST /api/v1/namespaces/shop/configmaps', 'application/json', { kind: 'Secret' }],
+    ['another kind in an apply', 'PATCH /apis/rbac.authorization.k8s.io/v1/namespaces/shop/roles/a', 'application/apply-patch+yaml', { kind: 'RoleBinding' }],
+    ['an object as options of a deletion', 'DELETE /api/v1/namespaces/shop/pods/a', 'application/json', { kind: 'Pod' }],
+    ['a pointer without its slash', 'PATCH /api/v1/namespaces/shop/pods/a', 'application/json-patch+json', [{ op: 'add', path: 'spec/hostPID', value: true }]],
+    ['a pointer with another escape', 'PATCH /api/v1/namespaces/shop/pods/a', 'application/json-patch+json', [{ op: 'add', path: '/spec/~2', value: true }]],
+    ['a number of YAML alone', 'PATCH /api/v1/namespaces/shop/pods/a', 'application/apply-patch+yaml', 'spec: { replicas: .inf }'],
+    ['YAML nested deeply', 'PATCH /api/v1/namespaces/shop/pods/a', 'application/apply-patch+yaml', `a: ${'['.repeat(100_000)}`],
+    ['YAML nested more deeply than JSON may be', 'PATCH /api/v1/namespaces/shop/pods/a', 'application/apply-patch+yaml', `a: ${'['.repeat(150)}${']'.repeat(150)}`],
+  ])('%s', (_name, line, type, body) => {
+    expect(() => effects(line, body, type)).toThrow(RequestRefusedError)
+  })
+
+  test.each(['ingresses', 'networkpolicies', 'ingressclasses'])('a kind whose plural is %s is no other kind', (resource) => {
+    const kind = { ingresses: 'Ingress', networkpolicies: 'NetworkPolicy', ingressclasses: 'IngressClass' }[resource]
+    expect(effects(`POST /apis/networking.k8s.io/v1/namespaces/shop/${resource}`, { kind })).toHaveLength(1)
   })
 
   test('options of a deletion in the query, where the API server would not read them', () => {

@@ -90,14 +90,28 @@ function parseStrictYaml(bytes: Buffer): JsonValue {
   } catch {
     throw badBody('the body is not UTF-8')
   }
-  const document = parseDocument(text, { uniqueKeys: true, strict: true, version: '1.2', schema: 'core', merge: false, stringKeys: true })
+  let document
+  try {
+    document = parseDocument(text, { uniqueKeys: true, strict: true, version: '1.2', schema: 'core', merge: false, stringKeys: true })
+  } catch {
+    // Nested so deeply that the reader gives up.
+    throw badBody('the body is not YAML that can be read in one way only')
+  }
   if (document.errors.length > 0 || document.warnings.length > 0) throw badBody('the body is not YAML that can be read in one way only')
+  let json: string | undefined
   try {
     const value: JsonValue = document.toJS({ maxAliasCount: 0 })
-    return value
+    json = isFinite(value) ? JSON.stringify(value) : undefined
   } catch {
-    throw badBody('the body has YAML aliases')
+    throw badBody('the body has YAML aliases, or is nested too deeply')
   }
+  if (json === undefined) throw badBody('the body holds a number that JSON does not have')
+  return parseStrictJson(Buffer.from(json))
+}
+
+function isFinite(value: JsonValue): boolean {
+  if (typeof value === 'number') return Number.isFinite(value)
+  return typeof value !== 'object' || value === null || Object.values(value).every(isFinite)
 }
 
 const metaSchema = z.looseObject({
@@ -111,23 +125,36 @@ const jsonPatchSchema = z.array(
 )
 
 function checkJsonPatch(value: JsonValue): void {
-  if (!jsonPatchSchema.safeParse(value).success) throw badBody('the body is not a JSON patch (RFC 6902)')
+  const parsed = jsonPatchSchema.safeParse(value)
+  if (!parsed.success) throw badBody('the body is not a JSON patch (RFC 6902)')
+  const pointers = parsed.data.flatMap(({ path, from }) => (from === undefined ? [path] : [path, from]))
+  // Readers differ on pointers that RFC 6901 doesn't allow.
+  for (const pointer of pointers) if (!/^(?:\/(?:[^~/]|~[01])*){0,64}$/.test(pointer)) throw badBody('a path of the JSON patch is no JSON pointer (RFC 6901), or is too deep')
 }
 
 /** What the body says of itself must not differ from what was decided by the path. */
 function checkObject(request: ResourceRequest, value: JsonValue, type: BodyType): void {
   const parsed = metaSchema.safeParse(value)
   if (!parsed.success) throw badBody('the body is no object of the API')
-  const { apiVersion, metadata } = parsed.data
+  const { apiVersion, kind, metadata } = parsed.data
   const full = type === 'json' || type === 'yaml' || type === 'apply-patch'
   const own = request.group === '' ? request.version : `${request.group}/${request.version}`
   const isOptions = request.verb === 'delete' || request.verb === 'deletecollection'
   // Subresources have kinds of their own groups (scale: autoscaling/v1, token: authentication.k8s.io/v1, eviction: policy/v1).
   if (full && !isOptions && request.subresource === undefined && apiVersion !== undefined && apiVersion !== own) throw badBody('the body is of another API version than the path')
+  if (full && kind !== undefined && !isKindOf(request, kind)) throw badBody('the body is of another kind than the path')
   const name = metadata?.name
   const namespace = metadata?.namespace
   if (request.name !== undefined && name !== undefined && name !== '' && name !== request.name && !isOptions) throw badBody('the body names another object than the path')
   if (namespace !== undefined && namespace !== '' && request.namespace !== '*' && request.namespace !== '-' && namespace !== request.namespace) throw badBody('the body names another namespace than the path')
+}
+
+/** Kubernetes' own resources are called by the plural of their kind; how a definition of others calls them, it alone knows. */
+function isKindOf({ group, resource, subresource, verb }: ResourceRequest, kind: string): boolean {
+  if (verb === 'delete' || verb === 'deletecollection') return kind === 'DeleteOptions'
+  if (subresource !== undefined || (group.includes('.') && !group.endsWith('.k8s.io'))) return true
+  const singular = kind.toLowerCase()
+  return [singular, `${singular}s`, `${singular}es`, singular.replace(/y$/, 'ies')].includes(resource)
 }
 
 function unsupported(message: string): RequestRefusedError {

@@ -10,7 +10,7 @@ import { RequestRefusedError } from './refused.js'
 import { kubernetesTargetSchema } from './target-spec.js'
 
 const index = new ActionIndex(kubernetesActions)
-const mustName: ReadonlySet<string> = new Set(['k8s.exec.opaque', 'k8s.proxy', 'k8s.token', 'k8s.subresource', 'k8s.raw'])
+const mustName: ReadonlySet<string> = new Set(['k8s.exec.opaque', 'k8s.exec.sudo', 'k8s.proxy', 'k8s.token', 'k8s.subresource', 'k8s.raw'])
 
 /** All that the core asks of Kubernetes. */
 export const kubernetesDescriptor: ProtocolDescriptor = {

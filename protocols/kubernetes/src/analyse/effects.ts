@@ -8,8 +8,17 @@ import type { KubernetesRequest, ResourceRequest } from './request.js'
 /** Asking about oneself reveals nothing new. */
 const ownReviews: ReadonlySet<string> = new Set(['authorization.k8s.io/selfsubjectaccessreviews', 'authorization.k8s.io/selfsubjectrulesreviews', 'authentication.k8s.io/selfsubjectreviews'])
 const otherReviews: ReadonlySet<string> = new Set(['authorization.k8s.io/subjectaccessreviews', 'authorization.k8s.io/localsubjectaccessreviews', 'authentication.k8s.io/tokenreviews'])
-/** Objects that give rights: who changes them can give themselves any. */
-const rights: ReadonlySet<string> = new Set(['roles', 'clusterroles', 'rolebindings', 'clusterrolebindings'])
+/** Objects by which more can be had than was given (Kubernetes: "RBAC good practices", privilege escalation risks). */
+const rights: ReadonlySet<string> = new Set([
+  'rbac.authorization.k8s.io/roles', 'rbac.authorization.k8s.io/clusterroles', 'rbac.authorization.k8s.io/rolebindings', 'rbac.authorization.k8s.io/clusterrolebindings',
+  'admissionregistration.k8s.io/mutatingwebhookconfigurations', 'admissionregistration.k8s.io/validatingwebhookconfigurations',
+  'admissionregistration.k8s.io/validatingadmissionpolicies', 'admissionregistration.k8s.io/validatingadmissionpolicybindings',
+  'admissionregistration.k8s.io/mutatingadmissionpolicies', 'admissionregistration.k8s.io/mutatingadmissionpolicybindings',
+  'apiregistration.k8s.io/apiservices', 'certificates.k8s.io/certificatesigningrequests', 'certificates.k8s.io/clustertrustbundles',
+])
+/** These only when they are written: a volume can be a node's disk, a namespace's labels say what its pods may do. */
+const rightsToWrite: ReadonlySet<string> = new Set(['/persistentvolumes', '/namespaces', '/serviceaccounts/token'])
+const writing: ReadonlySet<string> = new Set(['create', 'update', 'patch'])
 /** Subresources that are a part of the object, read and written like it. */
 const parts: ReadonlySet<string> = new Set(['status', 'scale', 'resize', 'finalize'])
 
@@ -29,13 +38,29 @@ export function effectsOf(request: KubernetesRequest, body: RequestBody | undefi
   if (request.verb === 'create' && otherReviews.has(review)) return [{ action: 'k8s.review', resource, details: facts }]
   if (request.subresource !== undefined && !parts.has(request.subresource)) return ofSubresource(request, request.subresource, resource, facts)
   const effects: Effect[] = [{ action: `k8s.${request.verb}`, resource, details: facts }]
-  // Server-side apply makes the object when there is none.
-  if (body?.type === 'apply-patch' && request.subresource === undefined) effects.push({ action: 'k8s.create', resource, details: facts })
-  // With a namespace goes everything in it.
-  if (isNamespace(request) && (request.verb === 'delete' || request.verb === 'deletecollection')) {
-    effects.push({ action: 'k8s.delete', resource: `*/${request.name ?? '*'}/*`, implied: true, details: { because: 'the namespace is deleted' } })
-  }
+  if (mayCreate(request, body)) effects.push({ action: 'k8s.create', resource, details: facts })
+  const along = deletedAlong(request)
+  if (along !== undefined) effects.push({ action: 'k8s.delete', resource: along.resource, implied: true, details: { because: along.because } })
   return effects
+}
+
+/** Server-side apply makes the object when there is none; so does a PUT that says no version of what it replaces. */
+function mayCreate({ verb, subresource }: ResourceRequest, body: RequestBody | undefined): boolean {
+  if (subresource !== undefined || body === undefined) return false
+  if (body.type === 'apply-patch') return true
+  if (verb !== 'update') return false
+  const metadata = isObject(body.value) ? body.value['metadata'] : undefined
+  const version = isObject(metadata) ? metadata['resourceVersion'] : undefined
+  return typeof version !== 'string' || version === '' || version === '0'
+}
+
+/** What a deletion takes along, whatever its options are. */
+function deletedAlong({ group, resource, subresource, verb, name }: ResourceRequest): { resource: string; because: string } | undefined {
+  if (subresource !== undefined || (verb !== 'delete' && verb !== 'deletecollection')) return undefined
+  if (group === '' && resource === 'namespaces') return { resource: `*/${name ?? '*'}/*`, because: 'the namespace is deleted' }
+  // A definition is called by what it defines: `widgets.example.com`.
+  if (group === 'apiextensions.k8s.io' && resource === 'customresourcedefinitions') return { resource: `${name ?? '*'}/*/*`, because: 'the definition is deleted' }
+  return undefined
 }
 
 /** Options of a deletion, which stand in its body. */
@@ -51,7 +76,7 @@ function deletionOf({ verb }: ResourceRequest, { value }: RequestBody): JsonObje
 
 function ofSubresource(request: ResourceRequest, subresource: string, resource: string, facts: JsonObject): Effect[] {
   const ofPod = request.group === '' && request.resource === 'pods'
-  const object = objectOf(request, request.name ?? '*')
+  const object = objectOf(request, (subresource === 'proxy' ? proxiedName(request).name : request.name) ?? '*')
   switch (subresource) {
     case 'log':
       if (ofPod && request.verb === 'get') return [{ action: 'k8s.logs', resource: object, details: facts }]
@@ -72,29 +97,40 @@ function ofSubresource(request: ResourceRequest, subresource: string, resource: 
       if (ofPod && request.verb === 'create') return [{ action: 'k8s.delete', resource: object, details: { ...facts, eviction: true } }]
       break
     case 'proxy':
-      return [{ action: 'k8s.proxy', resource: object, details: { ...facts, mustName: true, path: request.path } }]
+      return [{ action: 'k8s.proxy', resource: object, details: { ...facts, ...proxiedName(request), mustName: true, path: request.path } }]
     case 'token':
       return [{ action: 'k8s.token', resource: object, details: { ...facts, mustName: true } }]
   }
   return [{ action: 'k8s.subresource', resource, details: { ...facts, mustName: true } }]
 }
 
+/** A proxied name may say scheme and port, too: `https:web:443` (k8s.io/apimachinery, SplitSchemeNamePort). */
+function proxiedName({ name }: ResourceRequest): { name?: string; scheme?: string; port?: string } {
+  const parts = name?.split(':') ?? []
+  const [scheme, bare, port] = parts.length === 3 ? parts : [undefined, ...parts]
+  return {
+    ...(bare === undefined ? {} : { name: bare }),
+    ...(scheme === undefined || scheme === '' ? {} : { scheme }),
+    ...(port === undefined || port === '' ? {} : { port }),
+  }
+}
+
 /** What runs in the container, as the shell analysis of SSH tells it: one effect for each simple command. */
 function execEffects(request: ResourceRequest, resource: string, facts: JsonObject): Effect[] {
   const argv = valuesOf(request.query, 'command')
   const { commands, redirections, opaque } = analyseArgv(argv)
-  const effects: Effect[] = commands.map((simple) => ({
-    action: 'k8s.exec',
-    resource,
-    details: {
+  const effects: Effect[] = commands.flatMap((simple) => {
+    const details = {
       ...facts,
       argv: simple.argv,
       ...(simple.unknownArguments?.length ? { unknown: simple.unknownArguments } : {}),
       ...(simple.via.length > 0 ? { via: simple.via } : {}),
       ...(simple.runAs === undefined ? {} : { run_as: simple.runAs }),
       ...(simple.assignments.length > 0 ? { environment: simple.assignments.map(({ name, value }) => `${name}=${value}`) } : {}),
-    },
-  }))
+    }
+    const exec: Effect = { action: 'k8s.exec', resource, details }
+    return simple.runAs === undefined ? [exec] : [exec, { action: 'k8s.exec.sudo', resource, details: { ...details, mustName: true } }]
+  })
   for (const { access, path } of redirections) effects.push({ action: 'k8s.exec.redirect', resource, details: { ...facts, access, path } })
   for (const { reason, text } of opaque) effects.push({ action: 'k8s.exec.opaque', resource, details: { ...facts, mustName: true, reason, ...(text === '' ? {} : { text: text.slice(0, 500) }) } })
   return effects.length > 0 ? effects : [{ action: 'k8s.exec.opaque', resource, details: { ...facts, mustName: true, reason: 'no command' } }]
@@ -133,7 +169,8 @@ function detailsOf(request: ResourceRequest): JsonObject {
   if (query_('dryRun') === 'All') details['dry_run'] = true
   if (subresource === 'portforward') details['ports'] = valuesOf(query, 'ports').flatMap((value) => value.split(','))
   if (group === '' && resource === 'secrets') details['sensitive'] = true
-  if (group === 'rbac.authorization.k8s.io' && rights.has(resource)) details['escalates'] = true
+  const full = `${group}/${resource}`
+  if (rights.has(full) || (writing.has(verb) && rightsToWrite.has(subresource === 'token' ? `${full}/token` : full))) details['escalates'] = true
   return details
 }
 
@@ -144,7 +181,3 @@ const textFacts = [
   ['propagation', 'propagationPolicy'],
   ['grace_seconds', 'gracePeriodSeconds'],
 ] as const
-
-function isNamespace({ group, resource, subresource }: ResourceRequest): boolean {
-  return group === '' && resource === 'namespaces' && subresource === undefined
-}

@@ -1,19 +1,37 @@
 import type { JsonObject, JsonValue } from '@sallyport/policy'
 import type { RequestBody } from './body.js'
 
-const maxImages = 50
+/** Of each list so many entries stand in the facts; of a longer one it is said that it can't be told. */
+const maxListed = 50
 const maxChanged = 200
-const maxDepth = 64
+/** Deeper than any body that is taken, with a JSON patch's pointer in front. */
+const maxDepth = 256
 
-/** What a body would do, as far as policies ask for it. Found wherever a pod's specification may stand. */
+/** Facts that values decide which a JSON patch takes from the live object. */
+const factsOfValues = [
+  'privileged', 'allow_privilege_escalation', 'host_network', 'host_pid', 'host_ipc', 'host_path', 'run_as_root', 'image', 'service_account', 'capabilities_added',
+  'replicas', 'scaled_to_zero', 'secret_refs',
+] as const
+
+/**
+ * What a body would do, as far as policies ask for it. Found wherever a pod's specification may stand. What can't be told
+ * from the body stands in `uncertain`.
+ */
 export function factsOfBody(body: RequestBody): JsonObject {
   const found = new Finder()
   if (body.type === 'json-patch' && Array.isArray(body.value)) {
     for (const operation of body.value) if (isObject(operation)) found.visitOperation(operation)
   } else found.visit(body.value, [], 0)
   const kind = isObject(body.value) && typeof body.value['kind'] === 'string' ? { kind: body.value['kind'] } : {}
-  const changed = body.type === 'json' || body.type === 'yaml' || body.type === 'protobuf' ? {} : { changed: changedPaths(body).slice(0, maxChanged) }
-  return { ...kind, ...found.facts, ...changed }
+  const isPatch = body.type !== 'json' && body.type !== 'yaml' && body.type !== 'protobuf'
+  const changed = isPatch ? changedPaths(body) : []
+  if (changed.length > maxChanged) found.uncertain.add('changed')
+  return {
+    ...kind,
+    ...found.facts(),
+    ...(isPatch ? { changed: changed.slice(0, maxChanged) } : {}),
+    ...(found.uncertain.size === 0 ? {} : { uncertain: [...found.uncertain] }),
+  }
 }
 
 /** The fields that a patch touches, dotted: `spec.replicas`. */
@@ -38,26 +56,32 @@ function leaves(value: JsonValue, path: readonly string[], found: string[], dept
 }
 
 class Finder {
+  /** Facts of which the body doesn't tell all. */
+  readonly uncertain = new Set<string>()
   readonly #flags = new Map<string, JsonValue>()
-  readonly #images = new Set<string>()
-  readonly #capabilities = new Set<string>()
-  readonly #secrets = new Set<string>()
+  readonly #lists = new Map<string, Set<string>>()
 
-  get facts(): JsonObject {
-    return {
-      ...Object.fromEntries(this.#flags),
-      ...(this.#images.size === 0 ? {} : { image: [...this.#images].slice(0, maxImages) }),
-      ...(this.#capabilities.size === 0 ? {} : { capabilities_added: [...this.#capabilities].slice(0, maxImages) }),
-      ...(this.#secrets.size === 0 ? {} : { secret_refs: [...this.#secrets].slice(0, maxImages) }),
+  facts(): JsonObject {
+    const lists: [string, JsonValue][] = []
+    for (const [name, values] of this.#lists) {
+      if (values.size > maxListed) this.uncertain.add(name)
+      const [only] = values
+      lists.push([name, name === 'service_account' && values.size === 1 && only !== undefined ? only : [...values].slice(0, maxListed)])
     }
+    return { ...Object.fromEntries(this.#flags), ...Object.fromEntries(lists) }
   }
 
-  /** A JSON patch sets its value where the pointer leads. */
-  visitOperation({ path, value }: JsonObject): void {
-    if (typeof path !== 'string' || value === undefined) return
-    const parts = pointerParts(path)
+  /** A JSON patch sets its value where the pointer leads; `copy` and `move` take it from where nobody has looked. */
+  visitOperation({ op, path, value }: JsonObject): void {
+    if (typeof path !== 'string') return
+    if (op === 'copy' || op === 'move') {
+      if (!/^\/metadata\/(labels|annotations)\/./.test(path)) for (const fact of factsOfValues) this.uncertain.add(fact)
+      return
+    }
+    if (value === undefined) return
     let nested: JsonValue = value
-    for (const part of [...parts].reverse()) nested = { [part]: nested }
+    // An index names an element of a list; a map's key of digits holds nothing that is looked for here.
+    for (const part of pointerParts(path).reverse()) nested = part === '-' || /^[0-9]+$/.test(part) ? [nested] : { [part]: nested }
     this.visit(nested, [], 0)
   }
 
@@ -90,14 +114,14 @@ class Finder {
         if (value === 0) this.#flags.set('run_as_root', true)
         return
       case 'image':
-        if (typeof value === 'string') this.#images.add(value.slice(0, 512))
+        if (typeof value === 'string') this.#list('image', value.slice(0, 512))
         return
       case 'serviceAccountName':
       case 'serviceAccount':
-        if (typeof value === 'string' && value !== '') this.#flags.set('service_account', value.slice(0, 253))
+        if (typeof value === 'string' && value !== '') this.#list('service_account', value.slice(0, 253))
         return
       case 'add':
-        if (path.at(-1) === 'capabilities' && Array.isArray(value)) for (const one of value) if (typeof one === 'string') this.#capabilities.add(one.slice(0, 64))
+        if (path.at(-1) === 'capabilities' && Array.isArray(value)) for (const one of value) if (typeof one === 'string') this.#list('capabilities_added', one.slice(0, 64))
         return
       case 'replicas':
         if (typeof value === 'number' && path.at(-1) === 'spec') {
@@ -105,14 +129,24 @@ class Finder {
           if (value === 0) this.#flags.set('scaled_to_zero', true)
         }
         return
+      case 'type':
+        // A Secret of this type is filled with a token that never expires (Kubernetes: "Service account token Secrets").
+        if (value === 'kubernetes.io/service-account-token' && path.length === 0) this.#flags.set('escalates', true)
+        return
       case 'secretName':
-        if (typeof value === 'string') this.#secrets.add(value.slice(0, 253))
+        if (typeof value === 'string') this.#list('secret_refs', value.slice(0, 253))
         return
       case 'secretRef':
       case 'secretKeyRef':
-        if (isObject(value) && typeof value['name'] === 'string') this.#secrets.add(value['name'].slice(0, 253))
+        if (isObject(value) && typeof value['name'] === 'string') this.#list('secret_refs', value['name'].slice(0, 253))
         return
     }
+  }
+
+  #list(name: string, value: string): void {
+    const values = this.#lists.get(name)
+    if (values === undefined) this.#lists.set(name, new Set([value]))
+    else values.add(value)
   }
 }
 

@@ -40,8 +40,10 @@ export function readPath(path: string): Place {
   const whole = path === '/' ? [] : path.slice(1).split('/')
   // Clients ask for the two roots with and without a slash.
   if (whole.length === 2 && whole[1] === '' && (whole[0] === 'api' || whole[0] === 'apis' || whole[0] === 'version')) whole.pop()
-  for (const segment of whole) {
-    if (segment === '') throw badPath('the path has an empty segment (two slashes, or one at its end)')
+  // What is behind `proxy` is another server's path: there a slash at the end means something.
+  const proxied = whole.indexOf('proxy')
+  for (const [index, segment] of whole.entries()) {
+    if (segment === '' && !(proxied > 3 && index === whole.length - 1)) throw badPath('the path has an empty segment (two slashes, or one at its end)')
     if (segment === '.' || segment === '..') throw badPath('the path has a dot segment')
   }
   const [root, ...parts] = whole
