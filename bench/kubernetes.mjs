@@ -1,12 +1,13 @@
 // npm run bench -- kubernetes: small GETs, a large list and the output of exec, through Sallyport beside direct to the same
 // API server (the demo's stand-in), in one run. What counts are the ratios. Rounds are interleaved, the median is shown.
 import { spawn } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import https from 'node:https'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { createInterface } from 'node:readline'
-import { driveWebSocketCommand, newWebSocketKey } from '@sallyport/kubernetes-streams'
+import { openRemoteCommand, upgradeRequest, verifyUpgrade } from '@sallyport/kubernetes-streams'
 
 const root = path.resolve(import.meta.dirname, '..')
 const requests = Number(process.env.BENCH_REQUESTS ?? 400)
@@ -111,20 +112,22 @@ function exec(one, pod) {
   const query = ['head', '-c', String(bytes), '/dev/zero'].map((word) => `command=${encodeURIComponent(word)}`).join('&')
   return new Promise((resolve, reject) => {
     const begun = performance.now()
+    const asked = upgradeRequest('remote-command', 'websocket', randomBytes)
     const request = https.get(new URL(`${one.prefix}${shop}/pods/${pod}/exec?${query}&stdout=true&stderr=true`, one.base), {
       ca: one.ca, agent: false,
-      headers: { authorization: `Bearer ${one.token}`, connection: 'Upgrade', upgrade: 'websocket', 'sec-websocket-version': '13', 'sec-websocket-key': newWebSocketKey(), 'sec-websocket-protocol': 'v5.channel.k8s.io' },
+      headers: { authorization: `Bearer ${one.token}`, ...asked.headers },
     })
     request.on('error', reject)
     request.on('response', (response) => reject(new Error(`exec: ${response.statusCode}`)))
-    request.on('upgrade', (_response, socket, first) => {
-      if (first.length > 0) socket.unshift(first)
-      let seen = 0
-      driveWebSocketCommand(socket, 'v5.channel.k8s.io', { stdin: false, stdout: true, stderr: true, tty: false }, {
-        onOutput: (_name, chunk) => (seen += chunk.length),
-        onStatus: () => undefined,
-        onClose: () => (seen === bytes ? resolve(bytes / 1e6 / ((performance.now() - begun) / 1000)) : reject(new Error(`exec brought ${seen} bytes`))),
-      })
+    request.on('upgrade', (response, duplex, head) => {
+      const upgrade = verifyUpgrade(asked, { status: 101, headers: response.headers })
+      openRemoteCommand({ upgrade, duplex, head }, { stdin: false, stdout: true, stderr: true, tty: false }).then(async (command) => {
+        let seen = 0
+        for (const stream of [command.stdout, command.stderr]) stream.on('data', (chunk) => (seen += chunk.length))
+        await command.closed
+        if (seen === bytes) resolve(bytes / 1e6 / ((performance.now() - begun) / 1000))
+        else reject(new Error(`exec brought ${seen} bytes`))
+      }, reject)
     })
   })
 }

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import type { Duplex } from 'node:stream'
 import { conformanceCases, type ConformanceClient, type ConformanceDriver, type Outcome } from '@sallyport/kit/conformance'
-import { driveWebSocketCommand, newWebSocketKey, type RemoteCommandClient, type RemoteStatus } from '@sallyport/kubernetes-streams'
+import { exitCode, openRemoteCommand, upgradeRequest, verifyUpgrade, type RemoteCommandClient } from '@sallyport/kubernetes-streams'
 import { afterAll, beforeAll, describe, test } from 'vitest'
 import { eventually } from '../support/direct.js'
 import { Cluster, hasKubectl, isRealCluster, target } from '../support/kubernetes.js'
@@ -71,9 +71,10 @@ class KubernetesClient implements ConformanceClient {
     const query = [...command.split(' ').map((word) => `command=${encodeURIComponent(word)}`), 'stdout=true', 'stderr=true'].join('&')
     const { gateway } = cluster.stack.line
     return new Promise((resolve, reject) => {
+      const asked = upgradeRequest('remote-command', 'websocket', randomBytes)
       const request = https.get({
         host: 'localhost', port: gateway.httpsPort, ca: readFileSync(gateway.caFile), agent: false, path: `/k8s/${target}/api/v1/namespaces/${cluster.namespace}/pods/web/exec?${query}`,
-        headers: { authorization: `Bearer ${this.token}`, connection: 'Upgrade', upgrade: 'websocket', 'sec-websocket-version': '13', 'sec-websocket-key': newWebSocketKey(), 'sec-websocket-protocol': 'v5.channel.k8s.io' },
+        headers: { authorization: `Bearer ${this.token}`, ...asked.headers },
       })
       request.on('error', reject)
       request.on('response', (response) => {
@@ -81,18 +82,17 @@ class KubernetesClient implements ConformanceClient {
         response.on('data', (chunk) => (text += String(chunk)))
         response.on('end', () => resolve({ ok: false, output: text, code: String(response.statusCode) }))
       })
-      request.on('upgrade', (_response, socket, first) => {
-        if (first.length > 0) socket.unshift(first)
+      request.on('upgrade', (response, socket, first) => {
         this.#socket = socket
-        let status: RemoteStatus | undefined
-        this.#command = driveWebSocketCommand(socket, 'v5.channel.k8s.io', { stdin: false, stdout: true, stderr: true, tty: false }, {
-          onOutput: (_name, bytes) => (this.#output += bytes.toString()),
-          onStatus: (told) => (status = told),
-          onClose: () => {
-            const ok = status?.status === 'Success'
-            resolve({ ok, output: this.#output + (status?.message ?? ''), ...(ok ? {} : { code: String(status?.exitCode ?? status?.reason ?? 'closed') }) })
-          },
-        })
+        const upgrade = verifyUpgrade(asked, { status: 101, headers: response.headers })
+        openRemoteCommand({ upgrade, duplex: socket, head: first }, { stdin: false, stdout: true, stderr: true, tty: false }).then(async (command) => {
+          this.#command = command
+          for (const stream of [command.stdout, command.stderr]) stream?.on('data', (bytes: Buffer) => (this.#output += bytes.toString()))
+          await command.closed
+          const status = await command.status.catch(() => undefined)
+          const ok = status?.status === 'Success'
+          resolve({ ok, output: this.#output + (status?.message ?? ''), ...(ok ? {} : { code: status === undefined ? 'closed' : String(exitCode(status) ?? status.reason) }) })
+        }, reject)
         if (this.#paused) socket.pause()
       })
     })
@@ -104,7 +104,7 @@ class KubernetesClient implements ConformanceClient {
 
   async cancel(): Promise<void> {
     const command = await eventually(async () => this.#command, 'the connection is switched')
-    command.destroy()
+    command.abort()
   }
 
   stopReading(): void {

@@ -248,6 +248,22 @@ describe.skipIf(!hasKubectl).each([
     expect(readFileSync(`${local}-back`, 'utf8')).toBe('some text\n')
   })
 
+  test('a command that is cut never looks like one that succeeded', async () => {
+    const credential = await cluster.stack.exchange({ audience: target })
+    const token = `${credential.username}.${credential.access_token}`
+    const revoked = await cluster.start(['exec', 'web', '--', 'sleep', '301'], { env, token })
+    await eventually(async () => (await stackCommands('exec: sleep 301')).length > (_name === 'SPDY' ? 1 : 0), 'the command runs')
+    await cluster.stack.api('DELETE', `/v1/credentials/${credential.credential_id}`)
+    expect(await revoked.exited, revoked.stdout).not.toBe(0)
+    const changed = await cluster.start(['exec', 'web', '--', 'sleep', '302'], { env })
+    await eventually(async () => (await stackCommands('exec: sleep 302')).length > (_name === 'SPDY' ? 1 : 0), 'the command runs')
+    const policy = readFileSync(path.join(cluster.folder, 'policy.yaml'), 'utf8')
+    await applyPolicy(policy.replace(/ {4}- \{ allow: k8s\.exec.*\n/g, ''))
+    expect(await changed.exited, changed.stdout).not.toBe(0)
+    expect(changed.stderr).toMatch(/Sallyport: .*Rule: /)
+    await applyPolicy(policy)
+  })
+
   test('port-forward: each connection is decided', async () => {
     const client = await cluster.start(['port-forward', 'pod/web', `:${cluster.port}`, ':22'], { env })
     const local = Number((await client.seen(/127\.0\.0\.1:(\d+) -> (?!22\b)\d+/))[1])
@@ -286,10 +302,9 @@ describe.skipIf(!hasKubectl)('sessions', () => {
     await logs.seen(/redacted|mail/)
     await watch.seen(/web/)
     const policy = readFileSync(path.join(cluster.folder, 'policy.yaml'), 'utf8')
-    const applied = await cluster.stack.api('POST', '/v1/apply', { documents: [{ path: 'policy.yaml', text: policy.replace(/ {4}- \{ allow: k8s\.(logs|read).*\n/g, '') }], reason: 'test' })
-    expect(applied.body.applied, JSON.stringify(applied.body)).toBe(true)
+    await applyPolicy(policy.replace(/ {4}- \{ allow: k8s\.(logs|read).*\n/g, ''))
     await Promise.all([logs.exited, watch.exited])
-    await cluster.stack.api('POST', '/v1/apply', { documents: [{ path: 'policy.yaml', text: policy }], reason: 'test' })
+    await applyPolicy(policy)
   })
 
   test('who did what: requests with decision, status and bytes; exec is replayed', async () => {
@@ -303,6 +318,11 @@ describe.skipIf(!hasKubectl)('sessions', () => {
     expect((await cluster.stack.api('GET', '/v1/audit/verify')).body.ok).toBe(true)
   })
 })
+
+async function applyPolicy(text: string): Promise<void> {
+  const applied = await cluster.stack.api('POST', '/v1/apply', { documents: [{ path: 'policy.yaml', text }], reason: 'test' })
+  expect(applied.body.applied, JSON.stringify(applied.body)).toBe(true)
+}
 
 async function stackCommands(text: string): Promise<{ text: string; session: string; decision: string }[]> {
   const events = await cluster.stack.events(`kind=command&text=${encodeURIComponent(text)}`)

@@ -1,7 +1,29 @@
-export { StreamProtocolError } from './errors.js'
-export * from './remote-command.js'
-export { drivePortForward, portForwardProtocol, servePortForward, tunnelledPortForwardProtocol, type ForwardedConnection, type PortForwardClient, type PortForwardServerHandlers, type PortForwardSession } from './port-forward.js'
-export { driveSpdyCommand, serveSpdyCommand, spdyCommandProtocol } from './spdy-command.js'
-export { driveWebSocketCommand, serveWebSocketCommand, webSocketCommandProtocols, type WebSocketCommandProtocol } from './websocket-command.js'
-export { isWebSocketKey, newWebSocketKey, webSocketAccept } from './websocket/handshake.js'
-export { WebSocketTunnel } from './websocket/tunnel.js'
+export { StreamsError, type StreamsErrorCode } from './errors.js'
+export type {
+  ForwardedConnection,
+  OpenedConnection,
+  PortForwardClient,
+  PortForwardSession,
+  RemoteCommandClient,
+  RemoteCommandServer,
+  RemoteCommandSession,
+  RequestedStreams,
+  TerminalSize,
+} from './faces.js'
+export { openPortForward, openRemoteCommand, servePortForward, serveRemoteCommand, type UpgradedConnection } from './open.js'
+export { requestedStreams } from './query.js'
+export { exitCode, exitStatus, failureStatus, successStatus, type Status } from './status.js'
+export {
+  acceptUpgrade,
+  encodeUpgradeAnswer,
+  isUpgrade,
+  upgradeRequest,
+  verifyUpgrade,
+  websocketAccept,
+  type AcceptedUpgrade,
+  type HeaderBag,
+  type RefusedUpgrade,
+  type Upgrade,
+  type UpgradeKind,
+  type UpgradeRequest,
+} from './upgrade.js'

@@ -4,6 +4,8 @@ import { gatewayErrors } from '../errors.js'
 /** A kill may overtake the grant that it is for; it's remembered for longer than a handshake can take. */
 const KILL_MEMORY_MILLISECONDS = 10 * 60_000
 const MAX_REMEMBERED_KILLS = 10_000
+/** So long the agent, which is told at the same time, has for telling the client why; then the gateway cuts by itself. */
+const LAST_WORDS_MILLISECONDS = 500
 
 /** The sessions that this gateway serves. */
 export class SessionRegistry {
@@ -36,7 +38,7 @@ export class SessionRegistry {
     return at !== undefined && this.now() - at < KILL_MEMORY_MILLISECONDS
   }
 
-  /** Ends the session at once on both sides. */
+  /** Ends the session: by its agent at once, or here a moment later, whatever the agent does. */
   kill(sessionId: string): void {
     this.#killed.delete(sessionId)
     this.#killed.set(sessionId, this.now())
@@ -44,7 +46,11 @@ export class SessionRegistry {
       if (this.#killed.size <= MAX_REMEMBERED_KILLS) break
       this.#killed.delete(oldest)
     }
-    this.#sessions.get(sessionId)?.channel.close(gatewayErrors.killed)
+    const session = this.#sessions.get(sessionId)
+    if (session === undefined) return
+    setTimeout(() => {
+      if (this.#sessions.get(sessionId) === session) session.channel.close(gatewayErrors.killed)
+    }, LAST_WORDS_MILLISECONDS).unref()
   }
 
   closeAll(error: ChannelError): void {

@@ -1,351 +1,273 @@
-import { Duplex } from 'node:stream'
-import { StreamProtocolError } from '../errors.js'
-import { decodeHeaders, encodeHeaders, HeaderDeflater, HeaderInflater, type SpdyHeaders } from './header-block.js'
+import type { Duplex } from 'node:stream'
+import { protocolError, StreamsError } from '../errors.js'
+import { Gate, type Lane } from '../inbox.js'
+import { STREAM_CREATION_MS } from '../limits.js'
+import { Wire, type WireReader } from '../wire.js'
+import { dataHead, goAway, ping, resets, rstStream, SpdyDecoder, SpdyEncoder, type SpdySink } from './frames.js'
+import type { SpdyHeaders } from './headers.js'
 
-/** SPDY/3.1 draft, section 2.6. */
-const types = { synStream: 1, synReply: 2, rstStream: 3, settings: 4, ping: 6, goAway: 7, headers: 8, windowUpdate: 9 } as const
-const flagFin = 0x01
-const version = 3
-const maxFrameBytes = 1024 * 1024
-const maxDataBytes = 32 * 1024
+/** What a stream receives. */
+export interface StreamSink {
+  /** May throw {@link StreamsError}. */
+  bytes(bytes: Buffer): void
+  end(): void
+  /** The peer gave the stream up, or the connection is over. Called once, never after both ends were reached. */
+  reset(error: StreamsError): void
+}
 
-export interface SpdySessionOptions {
-  /** Clients open odd streams, servers even ones. */
-  readonly role: 'client' | 'server'
-  /** Streams that the peer may have open at a time. */
+export interface SessionSink {
+  /** The peer opens a stream: says who takes it, or undefined to refuse it. */
+  opened(stream: SpdyStream): StreamSink | undefined
+  /** The connection is over; called once, after the streams' resets. */
+  over(error: StreamsError | undefined): void
+}
+
+export interface SessionOptions {
+  readonly role: 'server' | 'client'
+  /** Streams that the peer may have open at once; more are refused. */
   readonly maxStreams: number
-  /** The peer opens a stream. */
-  onStream(stream: SpdyStream): void
-  /** Over, for whatever reason; once. */
-  onClose(error: Error | undefined): void
+}
+
+/** One stream, both ways. */
+export class SpdyStream implements Lane {
+  sink: StreamSink | undefined
+  /** Settled by the reply to a stream that this side opened. */
+  reply: PromiseWithResolvers<void> | undefined
+  localEnded = false
+  remoteEnded = false
+
+  constructor(
+    readonly id: number,
+    readonly headers: SpdyHeaders,
+    private readonly session: SpdySession,
+  ) {}
+
+  send(bytes: Buffer, sent: () => void): void {
+    if (!this.localEnded) this.session.sendData(this, bytes, sent)
+  }
+
+  finish(): void {
+    if (!this.localEnded) this.session.sendFin(this)
+  }
+
+  reset(): void {
+    this.session.sendReset(this)
+  }
 }
 
 /**
- * SPDY/3.1 as Kubernetes uses it (moby/spdystream): streams with headers, half-closed on each side, without flow control of
- * their own: whoever can't take more stops the whole connection.
+ * A SPDY/3.1 connection as Kubernetes uses it. Flow control is what moby/spdystream has: none. It neither sends WINDOW_UPDATE nor
+ * waits for one, so a window kept here would be overrun by every kubectl, and one obeyed here would never open again; what stops a
+ * peer is that the connection isn't read ({@link Gate}).
  */
 export class SpdySession {
-  readonly #options: SpdySessionOptions
+  readonly gate: Gate
+  readonly #wire: Wire
+  readonly #decoder: SpdyDecoder
+  readonly #encoder = new SpdyEncoder()
   readonly #streams = new Map<number, SpdyStream>()
-  readonly #deflater = new HeaderDeflater()
-  readonly #inflater = new HeaderInflater()
-  #pending: Buffer = Buffer.alloc(0)
-  #reading = false
   #nextId: number
   #lastPeerId = 0
-  #ended = false
-  #over = false
-  #blocked = 0
+  #peerStreams = 0
+  #closing = false
+  #peerGoesAway = false
+  #failure: StreamsError | undefined
 
   constructor(
-    private readonly duplex: Duplex,
-    options: SpdySessionOptions,
+    duplex: Duplex,
+    private readonly options: SessionOptions,
+    private readonly sink: SessionSink,
   ) {
-    this.#options = options
     this.#nextId = options.role === 'client' ? 1 : 2
-    duplex.on('data', (bytes: Buffer) => {
-      this.#pending = this.#pending.length === 0 ? bytes : Buffer.concat([this.#pending, bytes])
-      void this.#read()
-    })
-    duplex.on('error', (error: Error) => this.#finish(error))
-    duplex.once('end', () => {
-      this.#ended = true
-      if (!this.#reading) this.#finish(undefined)
-    })
-    duplex.once('close', () => this.#finish(undefined))
+    const frames: SpdySink = {
+      synStream: (id, headers, fin, unidirectional) => this.#synStream(id, headers, fin, unidirectional),
+      synReply: (id, fin) => this.#synReply(id, fin),
+      headersFin: (id) => this.#remoteFin(id),
+      rstStream: (id) => this.#rstStream(id),
+      ping: (id) => this.#ping(id),
+      goAway: () => this.#goAway(),
+      data: (id, bytes) => this.#receiving(id)?.sink?.bytes(bytes),
+      dataFin: (id) => this.#remoteFin(id),
+    }
+    this.#decoder = new SpdyDecoder(frames)
+    const reader: WireReader = {
+      bytes: (chunk) => this.#decoder.push(chunk),
+      end: () => this.#peerEnd(),
+      broken: (error) => this.#broken(error),
+      over: (error) => this.#over(error),
+    }
+    this.#wire = new Wire(duplex, reader)
+    this.gate = new Gate((held) => this.#wire.hold(held))
   }
 
-  /** Opens a stream. @throws {StreamProtocolError} when the session is over */
-  open(headers: SpdyHeaders, fin = false): SpdyStream {
-    if (this.#over) throw new StreamProtocolError('the connection is closed')
-    const id = this.#nextId
+  start(head: Buffer): void {
+    this.#wire.start(head)
+  }
+
+  /** Opens a stream; resolves when the peer has accepted it. Rejects with REFUSED, TIMEOUT, or why the connection is over. */
+  async open(headers: SpdyHeaders, sink: StreamSink): Promise<SpdyStream> {
+    if (this.#closing || this.#peerGoesAway || this.#wire.over) throw this.#failure ?? new StreamsError('PEER_GONE', 'the connection takes no more streams')
+    const stream = new SpdyStream(this.#nextId, headers, this)
     this.#nextId += 2
-    const block = this.#deflater.deflate(encodeHeaders(headers))
-    const payload = Buffer.alloc(10 + block.length)
-    payload.writeUInt32BE(id, 0)
-    block.copy(payload, 10)
-    this.#control(types.synStream, fin ? flagFin : 0, payload)
-    const stream = this.#made(id, headers, true)
-    if (fin) stream.localEnded()
-    return stream
-  }
-
-  /** Says that nothing new is taken, and ends the connection. */
-  close(): void {
-    if (this.#over) return
-    const payload = Buffer.alloc(8)
-    payload.writeUInt32BE(this.#lastPeerId, 0)
-    this.#control(types.goAway, 0, payload)
-    this.duplex.end()
-  }
-
-  destroy(error?: Error): void {
-    this.duplex.destroy(error)
-    this.#finish(error)
-  }
-
-  /** For streams: sends data. False when the connection takes no more for now. */
-  sendData(id: number, bytes: Buffer, fin: boolean): boolean {
-    if (this.#over) return true
-    let free = true
-    let start = 0
-    do {
-      const data = bytes.subarray(start, start + maxDataBytes)
-      start += data.length
-      const head = Buffer.allocUnsafe(8)
-      head.writeUInt32BE(id, 0)
-      head.writeUInt32BE((fin && start >= bytes.length ? flagFin << 24 : 0) | data.length, 4)
-      this.duplex.write(head)
-      if (data.length > 0) free = this.duplex.write(data)
-    } while (start < bytes.length)
-    return free && !this.duplex.writableNeedDrain
-  }
-
-  drained(): Promise<void> {
-    const { duplex } = this
-    if (this.#over || !duplex.writableNeedDrain) return Promise.resolve()
-    return new Promise((resolve) => {
-      const done = (): void => {
-        duplex.off('drain', done).off('close', done)
-        resolve()
-      }
-      duplex.on('drain', done).on('close', done)
-    })
-  }
-
-  sendReset(id: number, code: number): void {
-    const payload = Buffer.alloc(8)
-    payload.writeUInt32BE(id, 0)
-    payload.writeUInt32BE(code, 4)
-    this.#control(types.rstStream, 0, payload)
-  }
-
-  /** A stream can't take more: nothing is read until all of them can. */
-  block(): void {
-    this.#blocked += 1
-    this.duplex.pause()
-  }
-
-  unblock(): void {
-    this.#blocked -= 1
-    if (this.#blocked === 0) this.duplex.resume()
-  }
-
-  forget(id: number): void {
-    this.#streams.delete(id)
-  }
-
-  async #read(): Promise<void> {
-    if (this.#reading) return
-    this.#reading = true
+    const reply = Promise.withResolvers<void>()
+    stream.reply = reply
+    stream.sink = sink
+    this.#streams.set(stream.id, stream)
+    this.#wire.answer(this.#encoder.synStream(stream.id, headers))
+    const timer = setTimeout(() => {
+      reply.reject(new StreamsError('TIMEOUT', 'the peer left a new stream without an answer'))
+      this.sendReset(stream)
+    }, STREAM_CREATION_MS).unref()
     try {
-      while (!this.#over) {
-        const taken = this.#next()
-        if (taken === undefined) break
-        const { frame, length } = taken
-        this.#pending = this.#pending.subarray(length)
-        if (frame instanceof Promise) {
-          // Header blocks are decompressed one after the other; meanwhile what comes only gathers, so that little may.
-          this.duplex.pause()
-          await frame
-          if (this.#blocked === 0) this.duplex.resume()
-        }
-      }
-    } catch (error) {
-      this.destroy(error instanceof Error ? error : new StreamProtocolError('unreadable'))
+      await reply.promise
     } finally {
-      this.#reading = false
+      clearTimeout(timer)
     }
-    if (this.#ended) this.#finish(undefined)
-  }
-
-  #next(): { frame: Promise<void> | undefined; length: number } | undefined {
-    const bytes = this.#pending
-    if (bytes.length < 8) return undefined
-    const first = bytes.readUInt32BE(0)
-    const second = bytes.readUInt32BE(4)
-    const flags = second >>> 24
-    const size = second & 0xffffff
-    if (size > maxFrameBytes) throw new StreamProtocolError('a SPDY frame is too large')
-    if (bytes.length < 8 + size) return undefined
-    const payload = bytes.subarray(8, 8 + size)
-    if (first >>> 31 === 0) {
-      this.#data(first, payload, (flags & flagFin) !== 0)
-      return { frame: undefined, length: 8 + size }
-    }
-    if (((first >>> 16) & 0x7fff) !== version) throw new StreamProtocolError('a SPDY frame is of another version')
-    return { frame: this.#controlFrame(first & 0xffff, flags, payload), length: 8 + size }
-  }
-
-  #controlFrame(type: number, flags: number, payload: Buffer): Promise<void> | undefined {
-    const number = (offset: number): number => {
-      if (payload.length < offset + 4) throw new StreamProtocolError('a SPDY frame is too short')
-      return payload.readUInt32BE(offset) & 0x7fffffff
-    }
-    switch (type) {
-      case types.synStream:
-        return this.#synStream(number(0), Buffer.from(payload.subarray(10)), (flags & flagFin) !== 0)
-      case types.synReply:
-      case types.headers: {
-        const id = number(0)
-        return this.#inflater.inflate(Buffer.from(payload.subarray(4))).then((plain) => {
-          decodeHeaders(plain)
-          if (type === types.synReply) this.#streams.get(id)?.replied()
-          if ((flags & flagFin) !== 0) this.#streams.get(id)?.remoteEnded()
-        })
-      }
-      case types.rstStream:
-        this.#streams.get(number(0))?.wasReset()
-        return undefined
-      case types.ping:
-        // Answered when it is the peer's (section 2.6.5).
-        if ((number(0) & 1) === (this.#options.role === 'server' ? 1 : 0)) this.#control(types.ping, 0, Buffer.from(payload.subarray(0, 4)))
-        return undefined
-      case types.settings:
-      case types.goAway:
-      case types.windowUpdate:
-        return undefined
-      default:
-        throw new StreamProtocolError('a SPDY frame is of an unknown type')
-    }
-  }
-
-  async #synStream(id: number, block: Buffer, fin: boolean): Promise<void> {
-    const headers = decodeHeaders(await this.#inflater.inflate(block))
-    const odd = (id & 1) === 1
-    if (odd !== (this.#options.role === 'server') || id <= this.#lastPeerId) throw new StreamProtocolError('a SPDY stream has a number that it may not have')
-    this.#lastPeerId = id
-    if (this.#streams.size >= this.#options.maxStreams) {
-      this.sendReset(id, 3)
-      return
-    }
-    const payload = Buffer.concat([Buffer.alloc(4), this.#deflater.deflate(encodeHeaders({}))])
-    payload.writeUInt32BE(id, 0)
-    this.#control(types.synReply, 0, payload)
-    const stream = this.#made(id, headers)
-    if (fin) stream.remoteEnded()
-    this.#options.onStream(stream)
-  }
-
-  #data(id: number, payload: Buffer, fin: boolean): void {
-    const stream = this.#streams.get(id)
-    // Of a stream that was given up a moment ago.
-    if (stream === undefined) return
-    if (payload.length > 0) stream.received(Buffer.from(payload))
-    if (fin) stream.remoteEnded()
-  }
-
-  #made(id: number, headers: SpdyHeaders, own = false): SpdyStream {
-    const stream = new SpdyStream(this, id, headers, own)
-    this.#streams.set(id, stream)
     return stream
   }
 
-  #control(type: number, flags: number, payload: Buffer): void {
-    if (this.#over || this.duplex.destroyed || this.duplex.writableEnded) return
-    const head = Buffer.allocUnsafe(8)
-    head.writeUInt32BE((0x80000000 | (version << 16) | type) >>> 0, 0)
-    head.writeUInt32BE(((flags << 24) | payload.length) >>> 0, 4)
-    this.duplex.write(Buffer.concat([head, payload]))
+  /** Ends the connection properly after what was sent; streams that are still open are over. */
+  close(): void {
+    if (this.#closing || this.#wire.over) return
+    this.#wire.answer(goAway(this.#lastPeerId, 0))
+    this.#closing = true
+    this.#decoder.stop()
+    this.#wire.end()
   }
 
-  #finish(error: Error | undefined): void {
-    if (this.#over) return
-    this.#over = true
-    this.#inflater.close()
-    for (const stream of this.#streams.values()) stream.destroy()
-    this.#streams.clear()
-    this.#options.onClose(error)
-  }
-}
-
-/** One stream of a session. */
-export class SpdyStream extends Duplex {
-  #remoteEnded = false
-  #localEnded = false
-  #blocking = false
-  #reset = false
-  /** Until the peer's SYN_REPLY: moby/spdystream drops what comes before. */
-  #unanswered: (() => void)[] | undefined
-
-  constructor(
-    private readonly session: SpdySession,
-    readonly id: number,
-    /** As the one who opened it sent them. */
-    readonly headers: SpdyHeaders,
-    own: boolean,
-  ) {
-    super({ allowHalfOpen: true })
-    this.#unanswered = own ? [] : undefined
-    this.on('error', () => undefined)
+  abort(reason: StreamsError): void {
+    this.#failure ??= reason
+    this.#wire.answer(goAway(this.#lastPeerId, 0))
+    this.#wire.cut(reason)
   }
 
-  /** Session-internal. */
-  received(bytes: Buffer): void {
-    if (this.destroyed || this.#remoteEnded) return
-    if (this.push(bytes) || this.#blocking) return
-    this.#blocking = true
-    this.session.block()
+  sendData(stream: SpdyStream, bytes: Buffer, sent: () => void): void {
+    this.#wire.send(dataHead(stream.id, bytes.length, false), bytes, sent)
   }
 
-  /** Session-internal. */
-  remoteEnded(): void {
-    if (this.#remoteEnded) return
-    this.#remoteEnded = true
-    this.push(null)
-    if (this.#localEnded) this.session.forget(this.id)
+  sendFin(stream: SpdyStream): void {
+    stream.localEnded = true
+    this.#wire.send(dataHead(stream.id, 0, true), undefined, () => undefined)
+    this.#forgetEnded(stream)
   }
 
-  /** Session-internal: opened with its end. */
-  localEnded(): void {
-    this.#localEnded = true
-    if (this.#remoteEnded) this.session.forget(this.id)
+  sendReset(stream: SpdyStream): void {
+    if (this.#streams.get(stream.id) !== stream) return
+    this.#forget(stream)
+    this.#wire.answer(rstStream(stream.id, resets.cancel))
   }
 
-  /** Session-internal. */
-  replied(): void {
-    const waiting = this.#unanswered ?? []
-    this.#unanswered = undefined
-    for (const run of waiting) run()
-  }
-
-  /** Session-internal. */
-  wasReset(): void {
-    this.#reset = true
-    this.destroy()
-  }
-
-  override _read(): void {
-    if (!this.#blocking) return
-    this.#blocking = false
-    this.session.unblock()
-  }
-
-  override _write(bytes: Buffer, encoding: BufferEncoding, done: (error?: Error | null) => void): void {
-    if (this.#unanswered !== undefined) this.#unanswered.push(() => this._write(bytes, encoding, done))
-    else if (this.#localEnded || this.session.sendData(this.id, bytes, false)) done()
-    else void this.session.drained().then(() => done())
-  }
-
-  override _final(done: (error?: Error | null) => void): void {
-    if (this.#unanswered !== undefined) {
-      this.#unanswered.push(() => this._final(done))
+  #synStream(id: number, headers: SpdyHeaders, fin: boolean, unidirectional: boolean): void {
+    if (id % 2 === this.#nextId % 2 || id <= this.#lastPeerId) throw protocolError('a stream id that is not the next one of its side')
+    this.#lastPeerId = id
+    const stream = new SpdyStream(id, headers, this)
+    this.#streams.set(id, stream)
+    this.#peerStreams++
+    const taken = !unidirectional && this.#peerStreams <= this.options.maxStreams && !this.#peerGoesAway
+    const sink = taken ? this.sink.opened(stream) : undefined
+    if (sink === undefined) {
+      this.#forget(stream)
+      this.#wire.answer(rstStream(id, resets.refused))
       return
     }
-    if (!this.#localEnded) {
-      this.session.sendData(this.id, Buffer.alloc(0), true)
-      this.localEnded()
-    }
-    done()
+    stream.sink = sink
+    this.#wire.answer(this.#encoder.synReply(id))
+    if (fin) this.#remoteFin(id)
   }
 
-  override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
-    if (this.#blocking) {
-      this.#blocking = false
-      this.session.unblock()
-    }
-    if (!this.#reset && !(this.#localEnded && this.#remoteEnded)) this.session.sendReset(this.id, 5)
-    this.session.forget(this.id)
-    done(error)
+  #synReply(id: number, fin: boolean): void {
+    const stream = this.#known(id)
+    if (stream === undefined) return
+    if (stream.reply === undefined) throw protocolError('a reply to a stream that has one or needs none')
+    stream.reply.resolve()
+    stream.reply = undefined
+    if (fin) this.#remoteFin(id)
+  }
+
+  #remoteFin(id: number): void {
+    const stream = this.#receiving(id)
+    if (stream === undefined) return
+    stream.remoteEnded = true
+    this.#forgetEnded(stream)
+    stream.sink?.end()
+  }
+
+  #rstStream(id: number): void {
+    const stream = this.#known(id)
+    if (stream === undefined) return
+    this.#forget(stream)
+    this.#drop(stream, stream.reply ? new StreamsError('REFUSED', 'the peer refused the stream') : new StreamsError('RESET', 'the peer reset the stream'))
+  }
+
+  #ping(id: number): void {
+    // Its own parity asks; the other one answers what this side never asks.
+    if (id % 2 !== this.#nextId % 2) this.#wire.answer(ping(id))
+  }
+
+  #goAway(): void {
+    this.#peerGoesAway = true
+    this.#endIfIdle()
+  }
+
+  /** The open stream that a frame speaks of; undefined for one that is over, whose frames may still be under way. */
+  #known(id: number): SpdyStream | undefined {
+    const stream = this.#streams.get(id)
+    if (stream) return stream
+    const once = id % 2 === this.#nextId % 2 ? id < this.#nextId : id <= this.#lastPeerId
+    if (!once) throw protocolError('a frame for a stream that was never opened')
+    return undefined
+  }
+
+  #receiving(id: number): SpdyStream | undefined {
+    const stream = this.#known(id)
+    if (stream?.remoteEnded) throw protocolError('a stream goes on after its end')
+    if (stream?.reply) throw protocolError('a stream goes on before its reply')
+    return stream
+  }
+
+  #forgetEnded(stream: SpdyStream): void {
+    if (stream.localEnded && stream.remoteEnded) this.#forget(stream)
+  }
+
+  #forget(stream: SpdyStream): void {
+    if (!this.#streams.delete(stream.id)) return
+    stream.localEnded = true
+    if (stream.id % 2 !== this.#nextId % 2) this.#peerStreams--
+    this.#endIfIdle()
+  }
+
+  #drop(stream: SpdyStream, error: StreamsError): void {
+    stream.localEnded = true
+    stream.reply?.reject(error)
+    stream.reply = undefined
+    stream.sink?.reset(error)
+  }
+
+  #endIfIdle(): void {
+    if (this.#peerGoesAway && this.#streams.size === 0) this.#wire.cut()
+  }
+
+  #peerEnd(): void {
+    if (!this.#closing && !this.#peerGoesAway) return this.abort(new StreamsError('PEER_GONE', 'the connection ended without a goodbye'))
+    this.#wire.cut()
+  }
+
+  #broken(error: StreamsError): void {
+    if (this.#failure) return
+    this.#failure = error
+    this.#wire.answer(goAway(this.#lastPeerId, 1))
+    this.#wire.cut(error)
+  }
+
+  #over(error: StreamsError | undefined): void {
+    this.#decoder.stop()
+    const goodbye = this.#closing || this.#peerGoesAway
+    const cut = goodbye ? undefined : new StreamsError('PEER_GONE', 'the connection was cut')
+    const reason = this.#failure ?? (error?.code === 'PEER_GONE' && goodbye ? undefined : error) ?? cut
+    this.#failure ??= reason
+    const streams = [...this.#streams.values()]
+    this.#streams.clear()
+    for (const stream of streams) this.#drop(stream, reason ?? new StreamsError('RESET', 'the connection was closed'))
+    this.sink.over(reason)
   }
 }

@@ -18,6 +18,8 @@ export async function createKubernetesEngine(): Promise<ProtocolEngine> {
 
 /** How often what runs is asked whether it still may. */
 const recheckMilliseconds = 250
+/** Less than the gateway waits for an agent that ends a session. */
+const lastWordsMilliseconds = 300
 
 /** One session: the client's requests on one side, connections to the API server on the other. */
 class KubernetesSession {
@@ -50,7 +52,7 @@ class KubernetesSession {
     const end = await this.#over
     for (const timer of timers) clearInterval(timer)
     signal.removeEventListener('abort', onAbort)
-    this.#shutDown(end)
+    await this.#shutDown(end)
     return end
   }
 
@@ -115,7 +117,7 @@ class KubernetesSession {
     )
   }
 
-  #shutDown(end: SessionEnd): void {
+  async #shutDown(end: SessionEnd): Promise<void> {
     try {
       this.#running.endAll(end)
     } catch {
@@ -123,8 +125,23 @@ class KubernetesSession {
       this.#session.log.warn({}, 'ends of commands could not be recorded')
     }
     this.#server?.close()
+    await this.#lastWords()
     this.#session.client.close(end.message === undefined ? undefined : { code: codeOf(end.reason), message: end.message, hint: end.hint ?? '' })
     this.#http2?.destroy()
+  }
+
+  /** What was told to the clients of running commands must leave before the channel is closed: over SPDY silence looks like success. */
+  #lastWords(): Promise<void> {
+    const session = this.#http2
+    if (session === undefined || session.destroyed) return Promise.resolve()
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, lastWordsMilliseconds)
+      session.once('close', () => {
+        clearTimeout(timer)
+        resolve()
+      })
+      session.close()
+    })
   }
 
   #watchIdle(): NodeJS.Timeout {

@@ -1,10 +1,11 @@
 import type { Command, Denial, Guard, HeldNotice, Permit } from '@sallyport/kit'
+import type { AcceptedUpgrade } from '@sallyport/kubernetes-streams'
 import { commandOf, parseBody, parseRequest, RequestRefusedError, type KubernetesRequest, type RequestBody } from '../analyse/index.js'
 import { findMasked } from '../mask/index.js'
 import { statusObject } from '../wire/status.js'
 import { relayAnswer, type AnswerShape } from './answer.js'
 import { UpstreamError, type ApiServer } from './api-server.js'
-import { negotiate, type ClientProtocol } from './handshake.js'
+import { negotiate } from './handshake.js'
 import { BodyError, type BodyBudget, type Inbound } from './inbound.js'
 import { readProtobuf } from './protobuf-body.js'
 import { reviewFacts } from './review-facts.js'
@@ -36,7 +37,7 @@ export class RequestHandler {
   async handle(inbound: Inbound): Promise<void> {
     let request: KubernetesRequest
     let body: RequestBody | undefined
-    let client: ClientProtocol | undefined
+    let client: AcceptedUpgrade | undefined
     let denial: Denial | undefined
     try {
       if (inbound.withheld !== undefined) throw withheld(inbound.withheld)
@@ -55,7 +56,7 @@ export class RequestHandler {
     }
     if (denial !== undefined) return inbound.fail(denialStatus(denial, undefined))
     const command = commandOf(request, body)
-    if (client?.kind === 'websocket-command' || client?.kind === 'spdy-command') return this.#runCommand(inbound, request, client, command)
+    if (client?.kind === 'remote-command') return this.#runCommand(inbound, request, client, command)
     const decided = await this.#decide(inbound, request, body, command)
     if (decided === undefined) return
     const { permit, notice } = decided
@@ -87,7 +88,7 @@ export class RequestHandler {
     return { permit: decided, notice }
   }
 
-  async #runCommand(inbound: Inbound, request: KubernetesRequest, client: ClientProtocol, command: Command): Promise<void> {
+  async #runCommand(inbound: Inbound, request: KubernetesRequest, client: AcceptedUpgrade, command: Command): Promise<void> {
     const { guard } = this.context
     await this.#held(command, async (waits) => {
       const decide = (onHeld: (text: string) => void, signal: AbortSignal): Promise<Permit | Denial> =>

@@ -1,10 +1,11 @@
+import type { Duplex } from 'node:stream'
 import type { Permit } from '@sallyport/kit'
-import { servePortForward, WebSocketTunnel, type ForwardedConnection, type PortForwardClient, type PortForwardSession } from '@sallyport/kubernetes-streams'
+import { servePortForward, StreamsError, type AcceptedUpgrade, type ForwardedConnection, type OpenedConnection, type PortForwardClient } from '@sallyport/kubernetes-streams'
 import type { Effect } from '@sallyport/policy'
 import type { ResourceRequest } from '../analyse/index.js'
 import { statusObject } from '../wire/status.js'
 import { UpstreamError } from './api-server.js'
-import type { ClientProtocol } from './handshake.js'
+import { switchProtocol } from './handshake.js'
 import type { Inbound } from './inbound.js'
 import type { HandlerContext } from './request-handler.js'
 import { connectPorts, NotSwitchedError } from './target-streams.js'
@@ -14,12 +15,11 @@ import { upstreamStatus } from './texts.js'
  * Runs a port-forward that was permitted as such. Each connection in it is a command of its own: only then its port is
  * known.
  */
-export async function runPortForward(inbound: Inbound, request: ResourceRequest, client: ClientProtocol, permit: Permit, context: HandlerContext): Promise<void> {
+export async function runPortForward(inbound: Inbound, request: ResourceRequest, client: AcceptedUpgrade, permit: Permit, context: HandlerContext): Promise<void> {
   const { guard } = context
-  const open: { session?: PortForwardSession } = {}
   let target: PortForwardClient
   try {
-    target = await connectPorts(await context.server(), request.target, inbound.gone, () => open.session?.close())
+    target = await connectPorts(await context.server(), request.target, inbound.gone)
   } catch (error) {
     const status = error instanceof NotSwitchedError ? statusObject(error.status >= 400 ? error.status : 502, 'the API server did not open the port-forward') : error instanceof UpstreamError ? upstreamStatus(error) : undefined
     if (status === undefined) throw error
@@ -38,22 +38,20 @@ export async function runPortForward(inbound: Inbound, request: ResourceRequest,
   }
   const remove = context.running.add({
     permit,
-    cut: () => {
+    cut: ({ message, rule }) => {
       end('cancelled')
-      target.destroy()
-      open.session?.destroy()
-      inbound.cut()
+      target.abort()
+      session.abort(new StreamsError('ABORTED', `Sallyport: ${message}. Rule: ${rule}.`))
     },
   })
-  inbound.switchProtocol(client.kind === 'websocket-ports' ? 'websocket' : 'SPDY/3.1', client.headers)
-  open.session = servePortForward(client.kind === 'websocket-ports' ? new WebSocketTunnel(inbound.stream, 'server') : inbound.stream, {
-    onConnection: (connection) => {
-      forward(connection, request, target, context, (count) => {
-        bytes += count
-      }).catch((error: unknown) => context.fatal(error))
-    },
-    onClose: () => end('ok'),
+  switchProtocol(inbound, client)
+  const session = servePortForward({ upgrade: client, duplex: inbound.stream }, (connection) => {
+    forward(connection, request, target, context, (count) => {
+      bytes += count
+    }).catch((error: unknown) => context.fatal(error))
   })
+  void session.closed.then(() => end('ok'))
+  void target.closed.then(() => session.close())
 }
 
 async function forward(client: ForwardedConnection, request: ResourceRequest, target: PortForwardClient, context: HandlerContext, count: (bytes: number) => void): Promise<void> {
@@ -62,15 +60,21 @@ async function forward(client: ForwardedConnection, request: ResourceRequest, ta
   const effect: Effect = { action: 'k8s.portforward', resource: `pods/${namespace}/${name}`, details: { namespace, name, port: client.port } }
   const decided = await guard.submit({ text: `portforward pods/${namespace}/${name}:${client.port}`, effects: [effect] })
   if (decided.kind === 'denial') {
-    client.error.end(`Sallyport: ${decided.message}. Rule: ${decided.rule}. ${decided.hint}`)
-    client.data.destroy()
+    client.fail(`Sallyport: ${decided.message}. Rule: ${decided.rule}. ${decided.hint}`)
     return
   }
   decided.consume()
-  const upstream = target.open(client.port)
+  let upstream: OpenedConnection
+  try {
+    upstream = await target.open(client.port)
+  } catch (error) {
+    if (!(error instanceof StreamsError)) throw error
+    client.fail('Sallyport: the API server did not open the connection.')
+    await guard.finish(decided, { status: 'error', rows: 0, bytes: 0, masked: 0, error_code: error.code })
+    return
+  }
   let bytes = 0
-  let failed = false
-  const pass = (from: ForwardedConnection, to: ForwardedConnection): void => {
+  const pass = (from: { readonly data: Duplex }, to: { readonly data: Duplex }): void => {
     from.data.on('data', (chunk: Buffer) => {
       active()
       bytes += chunk.length
@@ -87,16 +91,15 @@ async function forward(client: ForwardedConnection, request: ResourceRequest, ta
   pass(client, upstream)
   pass(upstream, client)
   // The error stream is the kubelet's own words about the port.
-  upstream.error.on('data', (chunk: Buffer) => {
-    failed = true
-    client.error.write(guard.masks.detectors(chunk.toString('utf8')).text)
+  const told = upstream.error.then((text) => {
+    if (text !== undefined) client.fail(guard.masks.detectors(text).text)
+    return text
   })
-  upstream.error.once('end', () => client.error.end())
-  upstream.error.once('close', () => client.error.end())
-  const closed = new Promise<void>((resolve) => {
-    let left = 2
-    for (const stream of [client.data, upstream.data]) stream.once('close', () => (--left === 0 ? resolve() : undefined))
-  })
-  await closed
+  await Promise.all([client.data, upstream.data].map(closed))
+  const failed = (await told) !== undefined
   await guard.finish(decided, { status: failed ? 'error' : 'ok', rows: 0, bytes, masked: 0 })
+}
+
+function closed(stream: Duplex): Promise<void> {
+  return stream.closed ? Promise.resolve() : new Promise((resolve) => stream.once('close', () => resolve()))
 }

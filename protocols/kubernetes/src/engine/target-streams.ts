@@ -1,7 +1,8 @@
+import { randomBytes } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import {
-  drivePortForward, driveSpdyCommand, driveWebSocketCommand, newWebSocketKey, portForwardProtocol, spdyCommandProtocol, webSocketAccept, webSocketCommandProtocols,
-  type PortForwardClient, type RemoteCommandClient, type RemoteCommandClientHandlers, type RemoteStreams,
+  openPortForward, openRemoteCommand, StreamsError, upgradeRequest, verifyUpgrade,
+  type PortForwardClient, type RemoteCommandClient, type RequestedStreams, type Upgrade, type UpgradedConnection, type UpgradeKind,
 } from '@sallyport/kubernetes-streams'
 import { violation, type ApiServer, type Upgraded } from './api-server.js'
 import { readAll } from './read-all.js'
@@ -20,73 +21,59 @@ export class NotSwitchedError extends Error {
   }
 }
 
-type Start = (handlers: RemoteCommandClientHandlers) => RemoteCommandClient
-
 /**
  * Connects to a command in a container: over WebSocket, or SPDY where the server is too old to be told there that input
- * has ended.
- * @returns what begins it, once there is somewhere for its output to go
+ * has ended. Its output waits, within bounds, until somebody reads it.
  * @throws {NotSwitchedError | UpstreamError}
  */
-export async function connectCommand(server: ApiServer, target: string, streams: RemoteStreams, signal: AbortSignal): Promise<Start> {
-  const key = newWebSocketKey()
-  const answer = await server.upgrade({
-    method: 'GET',
-    target,
-    headers: { connection: 'Upgrade', upgrade: 'websocket', 'sec-websocket-version': '13', 'sec-websocket-key': key, 'sec-websocket-protocol': webSocketCommandProtocols.join(', ') },
-    signal,
-  })
-  if (!isUpgraded(answer)) return overSpdy(server, target, streams, signal, await notSwitched(answer))
-  const { response, socket } = answer
-  const chosen = response.headers['sec-websocket-protocol']
-  const protocol = webSocketCommandProtocols.find((name) => name === chosen)
-  const proper = response.headers['sec-websocket-accept'] === webSocketAccept(key) && String(response.headers.upgrade).toLowerCase() === 'websocket' && response.headers['sec-websocket-extensions'] === undefined
-  if (!proper || protocol === undefined) {
-    socket.destroy()
-    throw violation('switched to WebSocket in a way that was not asked for')
+export async function connectCommand(server: ApiServer, target: string, streams: RequestedStreams, signal: AbortSignal): Promise<RemoteCommandClient> {
+  let before: NotSwitchedError | undefined
+  try {
+    const connection = await switched(server, target, 'remote-command', 'websocket', signal)
+    if (connection.upgrade.protocol !== 'v4.channel.k8s.io' || !streams.stdin || streams.tty) return await open(connection, () => openRemoteCommand(connection, streams))
+    connection.duplex.destroy()
+  } catch (error) {
+    // What the server refuses by its own authorisation, or doesn't find, it would refuse again.
+    if (!(error instanceof NotSwitchedError) || ![400, 403, 426, 500].includes(error.status)) throw error
+    before = error
   }
-  if (protocol === 'v4.channel.k8s.io' && streams.stdin && !streams.tty) {
-    socket.destroy()
-    return overSpdy(server, target, streams, signal, undefined)
+  try {
+    const connection = await switched(server, target, 'remote-command', 'spdy', signal)
+    return await open(connection, () => openRemoteCommand(connection, streams))
+  } catch (error) {
+    throw error instanceof NotSwitchedError && before !== undefined ? before : error
   }
-  const duplex = withFirst(answer)
-  return (handlers) => driveWebSocketCommand(duplex, protocol, streams, handlers)
-}
-
-async function overSpdy(server: ApiServer, target: string, streams: RemoteStreams, signal: AbortSignal, before: NotSwitchedError | undefined): Promise<Start> {
-  // What the server refuses by its own authorisation, or doesn't find, it would refuse again.
-  if (before !== undefined && before.status !== 400 && before.status !== 403 && before.status !== 426 && before.status !== 500) throw before
-  const answer = await server.upgrade({ method: 'POST', target, headers: { connection: 'Upgrade', upgrade: 'SPDY/3.1', 'x-stream-protocol-version': spdyCommandProtocol }, signal })
-  if (!isUpgraded(answer)) throw before ?? (await notSwitched(answer))
-  checkSpdy(answer, spdyCommandProtocol)
-  const duplex = withFirst(answer)
-  return (handlers) => driveSpdyCommand(duplex, streams, handlers)
 }
 
 /** @throws {NotSwitchedError | UpstreamError} */
-export async function connectPorts(server: ApiServer, target: string, signal: AbortSignal, onClose: () => void): Promise<PortForwardClient> {
-  const answer = await server.upgrade({ method: 'POST', target, headers: { connection: 'Upgrade', upgrade: 'SPDY/3.1', 'x-stream-protocol-version': portForwardProtocol }, signal })
-  if (!isUpgraded(answer)) throw await notSwitched(answer)
-  checkSpdy(answer, portForwardProtocol)
-  return drivePortForward(withFirst(answer), onClose)
+export async function connectPorts(server: ApiServer, target: string, signal: AbortSignal): Promise<PortForwardClient> {
+  const connection = await switched(server, target, 'port-forward', 'spdy', signal)
+  return open(connection, () => Promise.resolve(openPortForward(connection)))
 }
 
-function checkSpdy({ response, socket }: Upgraded, protocol: string): void {
-  const proper = String(response.headers.upgrade).toLowerCase() === 'spdy/3.1' && response.headers['x-stream-protocol-version'] === protocol
-  if (proper) return
-  socket.destroy()
-  throw violation('switched to SPDY in a way that was not asked for')
+async function switched(server: ApiServer, target: string, kind: UpgradeKind, transport: Upgrade['transport'], signal: AbortSignal): Promise<UpgradedConnection> {
+  const asked = upgradeRequest(kind, transport, randomBytes)
+  const answer = await server.upgrade({ method: asked.method, target, headers: asked.headers, signal })
+  if (!isUpgraded(answer)) throw new NotSwitchedError(answer.statusCode ?? 0, await readAll(answer, maxErrorBytes))
+  const { response, socket, first } = answer
+  socket.on('error', () => socket.destroy())
+  try {
+    return { upgrade: verifyUpgrade(asked, { status: 101, headers: response.headers }), duplex: socket, head: first }
+  } catch (error) {
+    socket.destroy()
+    throw error instanceof StreamsError ? violation('switched protocols in a way that was not asked for') : error
+  }
 }
 
-function withFirst({ socket, first }: Upgraded): Upgraded['socket'] {
-  if (first.length > 0) socket.unshift(first)
-  return socket
+async function open<T>({ duplex }: UpgradedConnection, begin: () => Promise<T>): Promise<T> {
+  try {
+    return await begin()
+  } catch (error) {
+    duplex.destroy()
+    throw error instanceof StreamsError ? violation('broke the streams of the command off') : error
+  }
 }
 
 function isUpgraded(answer: Upgraded | IncomingMessage): answer is Upgraded {
   return 'socket' in answer && 'response' in answer
-}
-
-async function notSwitched(answer: IncomingMessage): Promise<NotSwitchedError> {
-  return new NotSwitchedError(answer.statusCode ?? 0, await readAll(answer, maxErrorBytes))
 }
