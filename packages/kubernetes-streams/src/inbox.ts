@@ -1,5 +1,5 @@
 import { Duplex, Readable, Writable } from 'node:stream'
-import { CHUNK_COST, CONNECTION_BUFFER, DATA_FRAME, STREAM_BUFFER } from './limits.js'
+import { CHUNK_COST, CONNECTION_BUFFER, DATA_FRAME, SEND_AHEAD, STREAM_BUFFER } from './limits.js'
 
 /** Small chunks are handed out together up to this size. */
 const COALESCE = 16 * 1024
@@ -133,7 +133,7 @@ export class InboundStream extends Readable {
 /** Sends what is written to it. */
 export class OutboundStream extends Writable {
   constructor(private readonly lane: Lane) {
-    super({ highWaterMark: DATA_FRAME })
+    super({ highWaterMark: SEND_AHEAD })
     this.on('error', ignore)
   }
 
@@ -155,7 +155,7 @@ export class LaneDuplex extends Duplex {
     gate: Gate,
     private readonly lane: Lane,
   ) {
-    super({ readableHighWaterMark: 1, writableHighWaterMark: DATA_FRAME, allowHalfOpen: true })
+    super({ readableHighWaterMark: 1, writableHighWaterMark: SEND_AHEAD, allowHalfOpen: true })
     this.#inbox = new Inbox(gate, (chunk) => this.push(chunk))
     this.on('error', ignore)
   }

@@ -13,6 +13,9 @@ export const MAX_FRAGMENTS = 4096
 /** Bytes of a WebSocket or SPDY data frame that this side sends: what another stream's frame waits for at most. */
 export const DATA_FRAME = 32 * 1024
 
+/** Bytes of a connection that may be written before it has taken them: enough that it never waits for this side. */
+export const SEND_AHEAD = 128 * 1024
+
 /** Bytes of a SPDY control frame with compressed headers; Kubernetes sends under 200. */
 export const MAX_SPDY_CONTROL = 16 * 1024
 

@@ -1,6 +1,6 @@
 import type { Duplex } from 'node:stream'
 import { asStreamsError, limitError, StreamsError } from './errors.js'
-import { CLOSE_GRACE_MS, LAST_WORD_MS, MAX_ANSWER_BACKLOG } from './limits.js'
+import { CLOSE_GRACE_MS, LAST_WORD_MS, MAX_ANSWER_BACKLOG, SEND_AHEAD } from './limits.js'
 
 export interface WireReader {
   /** May throw {@link StreamsError}, which then goes to {@link broken}. */
@@ -45,9 +45,9 @@ export class Wire {
     return this.#over
   }
 
-  /** Nothing is written that the peer's side hasn't taken. */
+  /** No more is written than may wait for the peer's side to take it. */
   get clear(): boolean {
-    return !this.duplex.writableNeedDrain
+    return this.duplex.writableLength < SEND_AHEAD
   }
 
   hold(held: boolean): void {
@@ -68,7 +68,7 @@ export class Wire {
   answer(bytes: Buffer): void {
     if (this.#over || this.#ending) return
     this.#write(bytes, undefined)
-    if (this.clear) {
+    if (!this.duplex.writableNeedDrain) {
       this.#answers = 0
       return
     }

@@ -100,14 +100,14 @@ export class StreamMask {
   /** Keeps what is held within its bounds, and sets the timer for the rest. */
   #relieve(masks: CompiledMasks): void {
     if (this.#held.length > maxHeldBytes) {
-      const text = this.#held.toString('latin1')
       if (openKey(this.#held) !== undefined) {
         this.#insideKey = true
         this.#options.emit(Buffer.from('[redacted]\n'))
         this.#masked += 1
         this.#held = Buffer.from(this.#held.subarray(-64))
       } else {
-        const cut = safeCut(masks, text, this.#held.length - overlapBytes)
+        const wanted = this.#held.length - overlapBytes
+        const cut = masks.mayDetect(this.#held) ? safeCut(masks, this.#held.toString('latin1'), wanted) : wanted
         const ready = this.#held.subarray(0, cut)
         this.#held = Buffer.from(this.#held.subarray(cut))
         this.#show(masks, ready)
