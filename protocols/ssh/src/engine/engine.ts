@@ -110,7 +110,7 @@ class SshSession {
       return
     }
     if (open.kind !== 'session') return channel.refuse('unknown kind of channel')
-    const handler = new SessionChannel(channel, { upstream, guard: this.#session.guard, login: this.#login, fatal: (error) => this.#fatal(error) })
+    const handler = new SessionChannel(channel, { upstream, guard: this.#session.guard, login: this.#login, target: this.#session.grant.payload.target.name, fatal: (error) => this.#fatal(error) })
     this.#channels.add(handler)
     channel.accept({
       onData: (bytes) => handler.onData(bytes),
