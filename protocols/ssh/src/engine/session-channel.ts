@@ -115,6 +115,11 @@ export class SessionChannel implements WireChannelHandlers {
     this.onClose()
   }
 
+  /** Something that concerns the whole connection. */
+  tell(text: string): void {
+    this.#wire.write(Buffer.from(text), true)
+  }
+
   async #handle(request: ChannelRequest): Promise<boolean> {
     if (this.#closed) return false
     switch (request.type) {

@@ -149,6 +149,7 @@ export class LineEditor {
   }
 
   #toEnd(): string {
+    if (this.#cursor === this.#characters.length) return ''
     this.#cursor = this.#characters.length
     return this.#redraw()
   }
