@@ -13,6 +13,7 @@ export type ControlPlaneEventBody =
   | SessionRefused
   | SessionKilled
   | SessionLost
+  | SessionViewed
   | ApprovalRequested
   | ApprovalVoted
   | ApprovalDecided
@@ -109,6 +110,18 @@ export interface SessionLost {
   readonly kind: 'session.lost'
   readonly session: string
   readonly reason: string
+}
+
+/** Somebody looks at what a session showed: live, in a replay, or as a file. Written before anything is shown. */
+export interface SessionViewed {
+  readonly kind: 'session.viewed'
+  readonly session: string
+  readonly by: string
+  readonly how: 'watch' | 'replay' | 'export'
+  /** This command alone. */
+  readonly command_viewed?: number
+  /** With what could act on a terminal. */
+  readonly raw?: true
 }
 
 export interface ApprovalRequested {
