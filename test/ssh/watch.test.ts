@@ -112,7 +112,9 @@ describe.skipIf(!hasSshd)('sallyport sessions watch', () => {
     // What is over is shown, and the watch ends by itself.
     expect(await cli('sessions', 'watch', id).exited).toBe(0)
     expect((await views(id)).toSorted()).toEqual(['export by ada', 'replay by ada', 'watch by ada'])
+    await stack.api('GET', `/v1/events?kind=recording&session=${id}`)
+    expect((await views(id)).toSorted()).toEqual(['export by ada', 'replay by ada', 'search by ada', 'watch by ada'])
     const ordinary = await stack.api('GET', `/v1/sessions/${id}/events`)
-    expect([ordinary.status, (await views(id)).length]).toEqual([200, 3])
+    expect([ordinary.status, (await views(id)).length]).toEqual([200, 4])
   })
 })

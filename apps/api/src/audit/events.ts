@@ -112,12 +112,13 @@ export interface SessionLost {
   readonly reason: string
 }
 
-/** Somebody looks at what a session showed: live, in a replay, or as a file. Written before anything is shown. */
+/** Somebody looks at what sessions showed: live, in a replay, as a file, or in a search. Written before anything is shown. */
 export interface SessionViewed {
   readonly kind: 'session.viewed'
-  readonly session: string
+  /** Absent for a search over many. */
+  readonly session?: string
   readonly by: string
-  readonly how: 'watch' | 'replay' | 'export'
+  readonly how: 'watch' | 'replay' | 'export' | 'search'
   /** This command alone. */
   readonly command_viewed?: number
   /** With what could act on a terminal. */

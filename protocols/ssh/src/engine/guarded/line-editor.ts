@@ -3,7 +3,8 @@ import { positionAfter, shownAs, widthOf, type Position } from './screen.js'
 
 /** Characters of one line. */
 export const maxLine = 4096
-const maxHistory = 500
+/** Characters of all lines that are remembered. */
+const maxHistory = 64 * 1024
 const bell = '\u0007'
 
 /** What a key came to. Only `line` gives a line away, and it is then no longer in the editor. */
@@ -96,7 +97,7 @@ export class LineEditor {
     const text = this.#characters.join('')
     const screen = `${this.#toEnd()}\r\n`
     if (text.trim() !== '' && this.#history.at(-1) !== text) this.#history.push(text)
-    if (this.#history.length > maxHistory) this.#history.shift()
+    while (this.#history.reduce((sum, line) => sum + line.length, 0) > maxHistory) this.#history.shift()
     this.#set([])
     return { kind: 'line', text, screen }
   }
