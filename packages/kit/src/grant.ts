@@ -56,6 +56,8 @@ const rule = z.object({
   matching: z.string().optional(),
   when: z.record(z.string(), z.union([z.string(), z.number(), z.boolean()])).optional(),
   argv: z.array(z.string()).optional(),
+  shell: z.literal('guarded').optional(),
+  interactive: z.literal(true).optional(),
   approvers: z.object({ groups: z.array(z.string()), quorum: z.number().int().min(1) }).optional(),
   timeout_seconds: z.number().int().positive().optional(),
   reason: z.string().optional(),

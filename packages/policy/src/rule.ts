@@ -15,6 +15,10 @@ export interface Rule {
   readonly when?: { readonly [fact: string]: string | number | boolean }
   /** Patterns over the words of a command that the effect runs, see ArgvPattern: at least one must match. */
   readonly argv?: readonly string[]
+  /** `guarded`: a shell that the rule permits is one whose lines are decided one by one. Holds whatever other rules permit. */
+  readonly shell?: 'guarded'
+  /** What the rule permits may have a terminal and be typed into, also from a guarded shell. */
+  readonly interactive?: true
   /** For hold. */
   readonly approvers?: Approvers
   /** For hold: how long the command waits for people. Seconds. */
@@ -44,6 +48,10 @@ export interface Decision {
   readonly hold?: Hold
   /** The effect that decided: index into the command's effects. */
   readonly effect?: number
+  /** Some rule that permits the command wants its shell guarded. */
+  readonly shell?: 'guarded'
+  /** Rules permit every effect that needs one to be typed into. */
+  readonly interactive?: true
 }
 
 export interface Hold {

@@ -13,6 +13,7 @@ export type ControlPlaneEventBody =
   | SessionRefused
   | SessionKilled
   | SessionLost
+  | SessionViewed
   | ApprovalRequested
   | ApprovalVoted
   | ApprovalDecided
@@ -109,6 +110,19 @@ export interface SessionLost {
   readonly kind: 'session.lost'
   readonly session: string
   readonly reason: string
+}
+
+/** Somebody looks at what sessions showed: live, in a replay, as a file, or in a search. Written before anything is shown. */
+export interface SessionViewed {
+  readonly kind: 'session.viewed'
+  /** Absent for a search over many. */
+  readonly session?: string
+  readonly by: string
+  readonly how: 'watch' | 'replay' | 'export' | 'search'
+  /** This command alone. */
+  readonly command_viewed?: number
+  /** With what could act on a terminal. */
+  readonly raw?: true
 }
 
 export interface ApprovalRequested {

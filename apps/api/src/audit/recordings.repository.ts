@@ -18,6 +18,12 @@ export interface RecordingRow {
   readonly body: string
 }
 
+/** An event of a live session. */
+export interface LiveRow extends RecordingRow {
+  readonly command: number | null
+  readonly sourceSeq: bigint | null
+}
+
 /** A piece is at most some 40 kB from an agent that keeps to its limits, and 4 MiB from one that doesn't. */
 const rowsPerPage = 16
 
@@ -32,6 +38,13 @@ export class RecordingsRepository {
       SELECT command, min("position") AS "firstPosition", max("position") AS "lastPosition" FROM event
       WHERE session_id = ${session}::uuid AND command IS NOT NULL AND kind IN ('command', 'recording', 'command.end') ${only}
       GROUP BY command HAVING bool_or(kind = 'recording') ORDER BY command`
+  }
+
+  /** What came to a session's events after a position, recordings included, oldest first and a page at most. */
+  after(session: string, position: bigint): Promise<LiveRow[]> {
+    return this.prisma.$queryRaw<LiveRow[]>`
+      SELECT "position", kind, command, source_seq AS "sourceSeq", to_char("time" AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS "time", body FROM event
+      WHERE session_id = ${session}::uuid AND "position" > ${position} ORDER BY "position" LIMIT ${rowsPerPage}`
   }
 
   async *rows(session: string, { command, firstPosition, lastPosition }: RecordedCommand): AsyncGenerator<RecordingRow> {

@@ -9,6 +9,8 @@ import { ApiBodyOf, ApiQueryOf } from '../openapi/schema.js'
 import { conflict, notFound } from '../problem/problem.js'
 import { ZodPipe } from '../problem/zod.pipe.js'
 import { RecordingsService } from './recording/recordings.service.js'
+import { ViewsService } from './recording/views.service.js'
+import { WatchService } from './recording/watch.service.js'
 import { SessionsRepository } from './sessions.repository.js'
 import { SessionsService, type SessionRow } from './sessions.service.js'
 
@@ -29,6 +31,7 @@ const recordingSchema = z.strictObject({
   command: z.coerce.number().int().min(1).max(0x7fffffff).optional(),
   raw: z.enum(['true', 'false']).optional(),
 })
+const watchSchema = z.strictObject({ cursor: z.string().regex(/^\d{1,18}$/).optional() })
 const killSchema = z.strictObject({ reason: z.string().min(1).max(300) })
 
 @ApiTags('sessions')
@@ -40,6 +43,8 @@ export class SessionsController {
     private readonly repository: SessionsRepository,
     private readonly search: SearchService,
     private readonly recordings: RecordingsService,
+    private readonly watches: WatchService,
+    private readonly views: ViewsService,
   ) {}
 
   @Get()
@@ -67,6 +72,7 @@ export class SessionsController {
   @ApiOperation({ summary: "The session's events in order: what `sessions replay` prints" })
   async events(@Param('id', ParseUUIDPipe) id: string, @Query(new ZodPipe(eventsSchema)) page: z.infer<typeof eventsSchema>, @CurrentUser() user: Principal) {
     await this.#visible(id, user)
+    if (page.recordings === 'true') await this.views.record({ session: id, by: user.user, how: 'replay' })
     return this.search.ofSession(id, page)
   }
 
@@ -79,8 +85,26 @@ export class SessionsController {
     description: 'What could act on the viewer (clipboard, links, titles, questions to the terminal) is left out; with `raw=true` it stands as it was recorded: play that in nothing but a sandbox.',
   })
   async recording(@Param('id', ParseUUIDPipe) id: string, @Query(new ZodPipe(recordingSchema)) query: z.infer<typeof recordingSchema>, @CurrentUser() user: Principal) {
-    const cast = await this.recordings.cast(await this.#visible(id, user), { command: query.command, raw: query.raw === 'true' })
+    const { command } = query
+    const raw = query.raw === 'true'
+    const cast = await this.recordings.cast(await this.#visible(id, user), { command, raw })
+    await this.views.record({ session: id, by: user.user, how: 'export', ...(command === undefined ? {} : { command_viewed: command }), ...(raw ? { raw } : {}) })
     return new StreamableFile(Readable.from(cast), { type: 'application/x-asciicast', disposition: `attachment; filename="${id}.cast"` })
+  }
+
+  @Get(':id/watch')
+  @Permission('signed-in')
+  @Header('cache-control', 'no-store')
+  @Header('x-accel-buffering', 'no')
+  @ApiQueryOf(watchSchema)
+  @ApiOperation({
+    summary: 'Server-sent events: what the session shows, while it runs',
+    description: "The session's events from its beginning (or after `cursor`, a position), recordings included, and then each as it comes; at last `end` with the reason. A watch ends after five minutes without an `end`: go on with the last `id` as cursor. Who may replay may watch; each watch is recorded.",
+  })
+  async watch(@Param('id', ParseUUIDPipe) id: string, @Query(new ZodPipe(watchSchema)) query: z.infer<typeof watchSchema>, @CurrentUser() user: Principal) {
+    const events = this.watches.watch(await this.#visible(id, user), user.user, BigInt(query.cursor ?? '0'))
+    await this.views.record({ session: id, by: user.user, how: 'watch' })
+    return new StreamableFile(Readable.from(events), { type: 'text/event-stream' })
   }
 
   @Post(':id/kill')

@@ -13,6 +13,8 @@ import { GrantsService } from './grants.service.js'
 import { LeasesService } from './leases.service.js'
 import { LiveSessions } from './live-sessions.js'
 import { RecordingsService } from './recording/recordings.service.js'
+import { ViewsService } from './recording/views.service.js'
+import { WatchService } from './recording/watch.service.js'
 import { SessionOpener } from './session-opener.js'
 import { SessionsConfig } from './sessions.config.js'
 import { SessionsController } from './sessions.controller.js'
@@ -24,7 +26,7 @@ import { SessionsService } from './sessions.service.js'
   imports: [AuditModule, DatabaseModule, HttpConfigModule, IdentityModule, KeysModule, NodesModule, NotifyModule, PoliciesModule, TargetsModule],
   controllers: [SessionsController],
   providers: [
-    GrantRefresher, GrantsService, LeasesService, LiveSessions, RecordingsService, SessionOpener, SessionsConfig, SessionsRepository,
+    GrantRefresher, GrantsService, LeasesService, LiveSessions, RecordingsService, SessionOpener, SessionsConfig, SessionsRepository, ViewsService, WatchService,
     { provide: SessionsService, useExisting: LiveSessions },
   ],
   exports: [LeasesService, SessionOpener, SessionsRepository, SessionsService],

@@ -55,6 +55,8 @@ function entry(event: Fields, recorded: boolean): string {
       return visible(`${at}  session starts`)
     case 'session.end':
       return visible(`${at}  session ends: ${text(event, 'reason')}${suffix(text(event, 'detail'))}`)
+    case 'session.viewed':
+      return visible(`${at}  looked at by ${text(event, 'by')} (${text(event, 'how')})`)
     case 'command':
       return `\n${at}  #${visible(command)}\n${statement(event)}`
     case 'command.held':

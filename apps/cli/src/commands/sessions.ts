@@ -7,6 +7,7 @@ import { visible } from '../output/visible.js'
 import { exportRecording } from './export-recording.js'
 import { replayCommand } from './replay-command.js'
 import { sessionHead } from './session-head.js'
+import { watchCommand } from './watch-command.js'
 
 const columns: readonly Column<Fields>[] = [
   { title: 'ID', value: (item) => text(item, 'id') },
@@ -43,6 +44,7 @@ export function registerSessions(program: Command): void {
     })
 
   replayCommand(sessions)
+  watchCommand(sessions)
   exportRecording(sessions)
 
   sessions.command('kill')

@@ -11,6 +11,8 @@ export interface Outcome {
   readonly holds: readonly CompiledRule[]
   /** Rules that reach the effect, but whose condition doesn't hold. */
   readonly unmet: readonly CompiledRule[]
+  /** Every rule that permits the effect. */
+  readonly permitting: readonly CompiledRule[]
 }
 
 export type Builtin = 'builtin:harmless' | 'builtin:implied' | 'default-deny'
@@ -29,6 +31,7 @@ export function ruleName(by: CompiledRule | Builtin): string {
 export function resolve(effect: Effect, candidates: readonly Candidate[], text: string): Outcome {
   const holds: CompiledRule[] = []
   const unmet: CompiledRule[] = []
+  const permitting: CompiledRule[] = []
   let deny: CompiledRule | undefined
   let allow: CompiledRule | undefined
   let held = false
@@ -40,6 +43,7 @@ export function resolve(effect: Effect, candidates: readonly Candidate[], text: 
     // As a restriction the rule fires on any entry of a list fact, as a permission only if all of them fit.
     const restricts = !rule.conditional || rule.conditionsHold(effect.details, false)
     const allowsIt = permits && (!rule.conditional || rule.conditionsHold(effect.details, true))
+    if (allowsIt && rule.verdict !== 'deny') permitting.push(rule)
     if (rule.verdict === 'deny') {
       if (restricts) deny ??= rule
     } else if (rule.verdict === 'hold') {
@@ -49,10 +53,10 @@ export function resolve(effect: Effect, candidates: readonly Candidate[], text: 
     } else if (allowsIt) allow ??= rule
     else if (permits) unmet.push(rule)
   }
-  if (deny) return { verdict: 'deny', by: deny, holds: [], unmet: [] }
+  if (deny) return { verdict: 'deny', by: deny, holds: [], unmet: [], permitting: [] }
   const exempt: Builtin | undefined = effect.harmless ? 'builtin:harmless' : effect.implied ? 'builtin:implied' : undefined
-  if (!allow && !held && !exempt) return { verdict: 'deny', by: 'default-deny', holds: [], unmet }
+  if (!allow && !held && !exempt) return { verdict: 'deny', by: 'default-deny', holds: [], unmet, permitting: [] }
   const first = holds[0]
-  if (first) return { verdict: 'hold', by: first, holds, unmet: [] }
-  return { verdict: 'allow', by: allow ?? exempt ?? 'default-deny', holds: [], unmet: [] }
+  if (first) return { verdict: 'hold', by: first, holds, unmet: [], permitting }
+  return { verdict: 'allow', by: allow ?? exempt ?? 'default-deny', holds: [], unmet: [], permitting }
 }

@@ -77,14 +77,16 @@ function holding(effects: readonly Effect[], outcomes: readonly Outcome[], index
   const by = outcomes[index]?.by
   const why = typeof by === 'object' ? because(by) : ''
   const what = effect ? describeEffect(effect) : 'the command'
+  const terms = shellTerms(effects, outcomes)
   const others = fired.size > 1 ? ` (and ${fired.size - 1} more)` : ''
   return {
     verdict: 'hold',
     rule: by ? ruleName(by) : 'default-deny',
-    reason: `${what} needs approval by rule ${by ? ruleName(by) : 'unknown'}${others}${why}`,
+    reason: `${what} needs approval by rule ${by ? ruleName(by) : 'unknown'}${others}${why}${termsText(terms)}`,
     hint: `Keep the connection open and wait up to ${durationText(timeout)}: ${approversText(requirements)} must approve exactly this command. Do not send it again and do not change it; a changed command needs an approval of its own.`,
     hold: { requirements, timeout_seconds: timeout },
     effect: index,
+    ...terms,
   }
 }
 
@@ -96,5 +98,18 @@ function allowance(effects: readonly Effect[], outcomes: readonly Outcome[]): De
   const what = effect ? describeEffect(effect) : 'the command'
   const others = effects.length > 1 ? ` (with ${effects.length - 1} more)` : ''
   const how = typeof by === 'string' ? 'is harmless' : `is allowed by rule ${by.id}`
-  return { verdict: 'allow', rule: ruleName(by), reason: `${what}${others} ${how}`, hint: '', effect: index }
+  const terms = shellTerms(effects, outcomes)
+  return { verdict: 'allow', rule: ruleName(by), reason: `${what}${others} ${how}${termsText(terms)}`, hint: '', effect: index, ...terms }
+}
+
+/** One rule that wants the shell guarded is enough; to be typed into, every effect that needs a rule needs one that says so. */
+function shellTerms(effects: readonly Effect[], outcomes: readonly Outcome[]): Pick<Decision, 'shell' | 'interactive'> {
+  const guarded = outcomes.some(({ permitting, holds }) => [...permitting, ...holds].some(({ rule }) => rule.shell === 'guarded'))
+  const needing = outcomes.filter((_, index) => !effects[index]?.harmless && !effects[index]?.implied)
+  const interactive = needing.length > 0 && needing.every(({ permitting }) => permitting.some(({ rule }) => rule.interactive === true))
+  return { ...(guarded ? { shell: 'guarded' as const } : {}), ...(interactive ? { interactive: true as const } : {}) }
+}
+
+function termsText({ shell, interactive }: Pick<Decision, 'shell' | 'interactive'>): string {
+  return (shell === undefined ? '' : '; guarded: each of its lines is decided by itself') + (interactive ? '; interactive in a guarded shell' : '')
 }

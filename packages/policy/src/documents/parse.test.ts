@@ -76,7 +76,7 @@ describe('parseDocuments', () => {
     [
       'an unknown key inside a rule',
       policy('rules:\n  - { allow: sql.select, onn: x }'),
-      'f.yaml:8:28: spec.rules[0].onn: unknown key "onn"; known: allow, deny, hold, on, matching, when, argv, approvers, timeout, reason (did you mean "on"?)',
+      'f.yaml:8:28: spec.rules[0].onn: unknown key "onn"; known: allow, deny, hold, on, matching, when, argv, shell, interactive, approvers, timeout, reason (did you mean "on"?)',
     ],
     [
       'an unknown action',

@@ -180,6 +180,12 @@ function ruleSchema(action: z.ZodType<string>) {
           description: 'For commands that run programs: patterns over their words, one word in each place. `*` within a word (not `/`), `**` with `/`, a last `...` for any further words.',
           title: 'argv pattern or list',
         }),
+      shell: wordField(['guarded']).optional().meta({
+        description: 'With a rule that permits `ssh.shell`: `guarded` has the shell decided line by line. One such rule is enough, whatever others permit.',
+      }),
+      interactive: z.literal(true).optional().meta({
+        description: 'What the rule permits gets a terminal in a guarded shell, and what is typed while it runs. Without it a program there has no input.',
+      }),
       approvers: approvers.optional().meta({ description: 'Who may approve. Needed with hold, and only there.' }),
       timeout: durationField(1, documentLimits.hold_timeout_max_seconds)
         .optional()
@@ -190,15 +196,21 @@ function ruleSchema(action: z.ZodType<string>) {
       exactlyOne(rule, ['allow', 'deny', 'hold'], context, 'a rule')
       if (rule.hold && !rule.approvers) refuse(context, 'a hold needs approvers: { groups: [...] }, or nobody could release it')
       if (!rule.hold && rule.approvers) refuse(context, 'only a hold has approvers', { path: ['approvers'] })
+      const permitted = rule.hold ?? rule.allow ?? []
+      if (rule.shell !== undefined && !(permitted.length > 0 && permitted.every((name) => name.endsWith('.shell'))))
+        refuse(context, 'shell: guarded stands with a rule that permits a shell and nothing else, such as allow: ssh.shell', { path: ['shell'] })
+      if (rule.deny && rule.interactive !== undefined) refuse(context, 'a deny permits nothing that could be interactive', { path: ['interactive'] })
       if (!rule.hold && rule.timeout !== undefined) refuse(context, 'only a hold has a timeout', { path: ['timeout'] })
     })
-    .transform(({ allow, deny, hold, on, matching, when, argv, approvers: who, timeout, reason }): PolicyRule => ({
+    .transform(({ allow, deny, hold, on, matching, when, argv, shell, interactive, approvers: who, timeout, reason }): PolicyRule => ({
       verdict: deny ? 'deny' : hold ? 'hold' : 'allow',
       actions: deny ?? hold ?? allow ?? [],
       on: on ?? [],
       ...(matching === undefined ? {} : { matching }),
       ...(when === undefined ? {} : { when }),
       ...(argv === undefined ? {} : { argv }),
+      ...(shell === undefined ? {} : { shell }),
+      ...(interactive === undefined ? {} : { interactive }),
       ...(who === undefined ? {} : { approvers: who }),
       ...(timeout === undefined ? {} : { timeout_seconds: timeout }),
       ...(reason === undefined ? {} : { reason }),

@@ -7,6 +7,8 @@ export type Dialect = 'posix' | 'bash'
 export interface Parser {
   /** @throws an object with `Text` on a syntax error, RangeError when the text nests too deeply. */
   parse(source: string, dialect: Dialect): Raw
+  /** Whether what `parse` threw says that the text may go on: an open quote, here-document, list or loop. */
+  isIncomplete(error: unknown): boolean
 }
 
 let loaded: Parser | undefined
@@ -44,6 +46,7 @@ function parser(syntax: Raw): Parser {
       const file = invoke(object(invoke(syntax, 'NewParser', invoke(syntax, 'Variant', variants[dialect]))), 'Parse', source, '')
       return raw(object(file)['__internal_object__'])
     },
+    isIncomplete: (error) => invoke(syntax, 'IsIncomplete', error) === true,
   }
 }
 

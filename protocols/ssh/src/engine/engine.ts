@@ -7,6 +7,7 @@ import type { ChannelOpen, ChannelRequest, RequestOf } from '../wire/messages.js
 import { Wire, type WireChannel } from '../wire/wire.js'
 import { endForward, forwardOut, joinForward } from './forward.js'
 import { SessionChannel } from './session-channel.js'
+import { deniedForward } from './texts.js'
 import { connectUpstream, UpstreamError } from './upstream.js'
 
 /** What may be listening at the target for one session. */
@@ -30,6 +31,8 @@ class SshSession {
   readonly #wire: Wire
   readonly #channels = new Set<SessionChannel>()
   readonly #listeners = new Map<string, Listener>()
+  /** For the next session channel. */
+  readonly #untold: string[] = []
   /** Channels that came while the target was being dialled. */
   #waiting: (() => void)[] | undefined = []
   #upstream: Client | undefined
@@ -110,8 +113,9 @@ class SshSession {
       return
     }
     if (open.kind !== 'session') return channel.refuse('unknown kind of channel')
-    const handler = new SessionChannel(channel, { upstream, guard: this.#session.guard, login: this.#login, fatal: (error) => this.#fatal(error) })
+    const handler = new SessionChannel(channel, { upstream, guard: this.#session.guard, login: this.#login, target: this.#session.grant.payload.target.name, fatal: (error) => this.#fatal(error) })
     this.#channels.add(handler)
+    const untold = this.#untold.splice(0)
     channel.accept({
       onData: (bytes) => handler.onData(bytes),
       onEof: () => handler.onEof(),
@@ -121,6 +125,14 @@ class SshSession {
         handler.onClose()
       },
     })
+    for (const text of untold) channel.write(Buffer.from(text), true)
+  }
+
+  /** A denied -R has no text of its own in SSH (RFC 4254 section 7.1): it stands on stderr of a session's channel, now or later. */
+  #tell(text: string): void {
+    const [channel] = this.#channels
+    if (channel) channel.tell(text)
+    else if (this.#untold.length < maxListeners) this.#untold.push(text)
   }
 
   /** ssh -L, -D, -W: each connection is a command of its own. */
@@ -128,7 +140,7 @@ class SshSession {
     const { host, port, originHost, originPort } = open
     const effect = forwardEffect(host, port, this.#login)
     const decided = await this.#session.guard.submit({ text: `forward ${effect.resource}`, effects: [effect], facts: { login: this.#login } })
-    if (decided.kind === 'denial') return channel.refuse(`Sallyport: ${decided.message}`)
+    if (decided.kind === 'denial') return channel.refuse(deniedForward(decided))
     decided.consume()
     const stream = this.#ended ? undefined : await forwardOut(upstream, { host: originHost, port: originPort }, { host, port })
     if (stream === undefined) {
@@ -171,7 +183,10 @@ class SshSession {
     if (upstream === undefined || this.#listeners.size >= maxListeners) return false
     const effect = reverseForwardEffect(host, port, this.#login)
     const decided = await this.#session.guard.submit({ text: `reverse_forward ${effect.resource}`, effects: [effect], facts: { login: this.#login } })
-    if (decided.kind === 'denial') return false
+    if (decided.kind === 'denial') {
+      this.#tell(`${deniedForward(decided)}\r\n`)
+      return false
+    }
     decided.consume()
     const bound = await new Promise<number | undefined>((resolve) => {
       try {

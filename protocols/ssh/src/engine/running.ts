@@ -1,13 +1,14 @@
 import { Output, type Guard, type Permit, type TerminalSize } from '@sallyport/kit'
 import type { Client, ClientChannel } from 'ssh2'
 import type { RequestOf } from '../wire/messages.js'
-import type { WireChannel } from '../wire/wire.js'
 
 /** What the channels of one session share. */
 export interface ChannelContext {
   readonly upstream: Client
   readonly guard: Guard
   readonly login: string
+  /** The target's name. */
+  readonly target: string
   /** An error that ends the session: the record could not be written. */
   fatal(error: unknown): void
 }
@@ -22,20 +23,30 @@ export interface RunningChannel {
   abandon(): void
 }
 
+/** The client's side of a command: its channel, or the terminal of a guarded shell. */
+export interface CommandClient {
+  write(bytes: Buffer, stderr: boolean): boolean
+  drained(): Promise<void>
+  consumed(bytes: number): void
+  notify(exit: RequestOf<'exit-status'> | RequestOf<'exit-signal'>): void
+  eof(): void
+  close(): void
+}
+
 const signals = new Set(['ABRT', 'ALRM', 'FPE', 'HUP', 'ILL', 'INT', 'KILL', 'PIPE', 'QUIT', 'SEGV', 'TERM', 'USR1', 'USR2'])
 
 /** A command or shell that runs at the target: its stream on one side, the client's channel on the other. */
 export class RunningCommand implements RunningChannel {
   readonly #stream: ClientChannel
   readonly #permit: Permit
-  readonly #wire: WireChannel
+  readonly #wire: CommandClient
   readonly #context: ChannelContext
   readonly #output: Output
   #exit: RequestOf<'exit-status'> | RequestOf<'exit-signal'> | undefined
   #abandoned = false
   #over = false
 
-  constructor(stream: ClientChannel, permit: Permit, wire: WireChannel, context: ChannelContext, kind: { terminal: TerminalSize | undefined; masked: boolean }) {
+  constructor(stream: ClientChannel, permit: Permit, wire: CommandClient, context: ChannelContext, kind: { terminal: TerminalSize | undefined; masked: boolean }) {
     this.#stream = stream
     this.#permit = permit
     this.#wire = wire

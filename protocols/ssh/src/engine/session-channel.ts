@@ -1,25 +1,47 @@
 import type { Command, Denial, HeldNotice, Permit } from '@sallyport/kit'
-import type { Effect } from '@sallyport/policy'
+import type { Effect, JsonObject } from '@sallyport/policy'
 import type { Client, ClientChannel, ExecOptions, PseudoTtyOptions } from 'ssh2'
 import { bareEffect, envEffect, ptyEffect, shellEffect, subsystemEffect } from '../analyse/effects.js'
 import type { WireChannel, WireChannelHandlers } from '../wire/wire.js'
 import type { ChannelRequest, RequestOf } from '../wire/messages.js'
 import { planExec } from './exec-plan.js'
+import { GuardedShell } from './guarded/guarded-shell.js'
 import { RunningCommand, type ChannelContext, type RunningChannel } from './running.js'
 import { RunningTransfer } from './running-transfer.js'
 import { TargetPaths } from './target-paths.js'
 import { denialText, heldText } from './texts.js'
 
 const maxVariables = 128
+/** Ctrl-C, as a terminal in raw mode sends it. */
+const interruptByte = 3
+const noTerminal = {
+  rule: 'guarded-shell',
+  message: 'the policy permits a guarded shell only, and that is for a terminal',
+  hint: 'Connect with a terminal (ssh -t), or name the command: ssh TARGET COMMAND.',
+}
 /** What a shell says of a command that it may not run. */
 const deniedStatus = 126
 
-/** What a request would do: its effects, how it is begun at the target, and what then stands between target and client. */
+/** What a request would do: its effects, and what it comes to once it is permitted. */
 interface Plan {
   readonly text: string
   readonly effects: readonly Effect[]
+  readonly facts?: JsonObject
+  /** What is typed before it is permitted is for nobody. */
+  readonly dropsEarly?: true
+  readonly run: AtTarget | AtEngine
+}
+
+/** How it is begun at the target, and what then stands between target and client. */
+interface AtTarget {
+  readonly at: 'target'
   begin(upstream: Client, done: Done): void
-  run(stream: ClientChannel, permit: Permit): RunningChannel
+  join(stream: ClientChannel, permit: Permit): RunningChannel
+}
+
+interface AtEngine {
+  readonly at: 'engine'
+  begin(permit: Permit): RunningChannel
 }
 
 type Done = (error: Error | undefined, stream: ClientChannel) => void
@@ -40,6 +62,9 @@ export class SessionChannel implements WireChannelHandlers {
   /** What the client sent before the command was permitted. */
   #early: Buffer[] = []
   #earlyEof = false
+  #held = false
+  /** What is typed while a shell waits for people is thrown away. */
+  #dropsEarly = false
   #closed = false
 
   constructor(wire: WireChannel, context: ChannelContext) {
@@ -67,6 +92,8 @@ export class SessionChannel implements WireChannelHandlers {
   onData(bytes: Buffer): void {
     if (this.#running) this.#running.input(bytes)
     else if (this.#closed) this.#wire.consumed(bytes.length)
+    else if (this.#held && this.#terminal && bytes.includes(interruptByte)) this.#withdraw()
+    else if (this.#held && this.#dropsEarly) this.#wire.consumed(bytes.length)
     // Bounded by the channel's window: none is given until the command takes it.
     else this.#early.push(bytes)
   }
@@ -86,6 +113,11 @@ export class SessionChannel implements WireChannelHandlers {
   /** The session is over: what runs is ended. */
   end(): void {
     this.onClose()
+  }
+
+  /** Something that concerns the whole connection. */
+  tell(text: string): void {
+    this.#wire.write(Buffer.from(text), true)
   }
 
   async #handle(request: ChannelRequest): Promise<boolean> {
@@ -135,32 +167,56 @@ export class SessionChannel implements WireChannelHandlers {
     return {
       text: command,
       effects: plan.effects,
-      begin: (client, done) => client.exec(plan.command, this.#options(), done),
-      run: (stream, permit) =>
-        plan.filter === undefined
-          ? this.#plain(stream, permit, plan.masked)
-          : new RunningTransfer(stream, permit, this.#wire, this.#context, plan.filter === 'sftp' ? undefined : plan.filter),
+      run: {
+        at: 'target',
+        begin: (client, done) => client.exec(plan.command, this.#options(), done),
+        join: (stream, permit) =>
+          plan.filter === undefined
+            ? this.#plain(stream, permit, plan.masked)
+            : new RunningTransfer(stream, permit, this.#wire, this.#context, plan.filter === 'sftp' ? undefined : plan.filter),
+      },
     }
   }
 
+  /** The whole shell as one command; or, where a rule says `shell: guarded`, one whose lines are commands. */
   async #shell(): Promise<Plan> {
-    return {
+    const plain: Plan = {
       text: 'shell',
       effects: [shellEffect(this.#context.login)],
-      begin: (client, done) => {
-        const { pty, ...rest } = this.#options()
-        client.shell(pty ?? false, rest, done)
+      ...(this.#terminal ? { dropsEarly: true as const } : {}),
+      run: {
+        at: 'target',
+        begin: (client, done) => {
+          const { pty, ...rest } = this.#options()
+          client.shell(pty ?? false, rest, done)
+        },
+        join: (stream, permit) => this.#plain(stream, permit, true),
       },
-      run: (stream, permit) => this.#plain(stream, permit, true),
     }
+    if (!this.#mustGuard(this.#command(plain))) return plain
+    return { ...plain, facts: { guarded: true }, run: { at: 'engine', begin: (permit) => this.#guarded(permit) } }
+  }
+
+  #mustGuard(command: Command): boolean {
+    return this.#context.guard.recheck(command).shell === 'guarded'
+  }
+
+  #guarded(permit: Permit): RunningChannel {
+    const terminal = this.#terminal ?? { type: 'pty', term: 'dumb', modes: {}, columns: 80, rows: 24, width: 0, height: 0 }
+    const shell = new GuardedShell({ permit, wire: this.#wire, context: this.#context, terminal, environment: this.#environment })
+    shell.start()
+    return shell
   }
 
   async #subsystem(name: string): Promise<Plan> {
     return {
       text: `subsystem ${name}`,
       effects: [subsystemEffect(name, this.#context.login)],
-      begin: (client, done) => client.subsys(name, done),
-      run: (stream, permit) => (name === 'sftp' ? new RunningTransfer(stream, permit, this.#wire, this.#context, undefined) : this.#plain(stream, permit, true)),
+      run: {
+        at: 'target',
+        begin: (client, done) => client.subsys(name, done),
+        join: (stream, permit) => (name === 'sftp' ? new RunningTransfer(stream, permit, this.#wire, this.#context, undefined) : this.#plain(stream, permit, true)),
+      },
     }
   }
 
@@ -172,7 +228,15 @@ export class SessionChannel implements WireChannelHandlers {
     if (this.#started) return false
     this.#started = true
     const plan = await planned()
-    const decided = await this.#context.guard.submit(this.#command(plan.text, plan.effects), { hold: () => this.#hold() })
+    const command = this.#command(plan)
+    const guarded = plan.run.at === 'engine'
+    if (guarded && this.#terminal === undefined) {
+      this.#deny(this.#context.guard.refuse(command, noTerminal))
+      return false
+    }
+    this.#dropsEarly = plan.dropsEarly === true
+    const decided = await this.#context.guard.submit(command, { hold: () => this.#hold() })
+    if (this.#held && this.#dropsEarly) this.#dropEarly()
     if (decided.kind === 'denial') {
       this.#deny(decided)
       return false
@@ -181,7 +245,13 @@ export class SessionChannel implements WireChannelHandlers {
       void this.#context.guard.finish(decided, { status: 'cancelled', rows: 0, bytes: 0, masked: 0 })
       return false
     }
-    const running = await this.#begin(decided, plan)
+    // Decided as a whole, and by now the policy wants its lines decided.
+    if (!guarded && this.#mustGuard(decided.command)) {
+      void this.#context.guard.finish(decided, { status: 'cancelled', rows: 0, bytes: 0, masked: 0 })
+      this.#tell('Sallyport: the policy has changed while this waited: connect again for a guarded shell\r\n', deniedStatus)
+      return false
+    }
+    const running = await this.#begin(decided, plan.run)
     if (running === undefined) return false
     this.#running = running
     for (const bytes of this.#early) running.input(bytes)
@@ -191,8 +261,9 @@ export class SessionChannel implements WireChannelHandlers {
     return true
   }
 
-  #begin(permit: Permit, plan: Plan): Promise<RunningChannel | undefined> {
+  #begin(permit: Permit, run: Plan['run']): Promise<RunningChannel | undefined> {
     permit.consume()
+    if (run.at === 'engine') return Promise.resolve(run.begin(permit))
     return new Promise((resolve) => {
       const failed = (): void => {
         void this.#context.guard.finish(permit, { status: 'error', rows: 0, bytes: 0, masked: 0, error_code: 'TARGET_REFUSED' })
@@ -200,9 +271,9 @@ export class SessionChannel implements WireChannelHandlers {
         resolve(undefined)
       }
       try {
-        plan.begin(this.#context.upstream, (error, stream) => {
+        run.begin(this.#context.upstream, (error, stream) => {
           // At once: a quick target's exit status can come in the same piece as its answer.
-          if (error === undefined) resolve(plan.run(stream, permit))
+          if (error === undefined) resolve(run.join(stream, permit))
           else failed()
         })
       } catch {
@@ -211,13 +282,13 @@ export class SessionChannel implements WireChannelHandlers {
     })
   }
 
-  #command(text: string, effects: readonly Effect[]): Command {
+  #command({ text, effects, facts }: Pick<Plan, 'text' | 'effects' | 'facts'>): Command {
     const { login } = this.#context
     const environment = Object.fromEntries(this.#environment)
     return {
       text,
       effects: [...effects, ...(this.#terminal ? [ptyEffect(login)] : []), ...[...this.#environment].map(([name, value]) => envEffect(name, value, login))],
-      facts: { login, terminal: this.#terminal !== undefined, environment },
+      facts: { login, terminal: this.#terminal !== undefined, environment, ...facts },
     }
   }
 
@@ -232,9 +303,26 @@ export class SessionChannel implements WireChannelHandlers {
   #hold(): { signal: AbortSignal; onHeld(notice: HeldNotice): void; release(): void } {
     return {
       signal: this.#cancel.signal,
-      onHeld: (notice) => this.#wire.write(Buffer.from(heldText(notice)), true),
+      onHeld: (notice) => {
+        this.#held = true
+        this.#wire.write(Buffer.from(heldText(notice)), true)
+        const typed = this.#early.some((bytes) => bytes.includes(interruptByte))
+        if (this.#dropsEarly) this.#dropEarly()
+        if (typed && this.#terminal) this.#withdraw()
+      },
       release: () => undefined,
     }
+  }
+
+  /** Ctrl-C at a terminal while it waits. */
+  #withdraw(): void {
+    this.#dropEarly()
+    this.#cancel.abort()
+  }
+
+  #dropEarly(): void {
+    for (const bytes of this.#early) this.#wire.consumed(bytes.length)
+    this.#early = []
   }
 
   #deny(denial: Denial): void {

@@ -5,6 +5,11 @@ export function denialText(denial: Denial): string {
   return lines([`Sallyport: ${denial.message}`, `Rule: ${denial.rule}`, `Hint: ${denial.hint}`])
 }
 
+/** The same in one line, for a refused channel. */
+export function deniedForward(denial: Denial): string {
+  return `Sallyport: ${denial.message}. Rule: ${denial.rule}. ${denial.hint}`
+}
+
 /** Said while a command waits for people. */
 export function heldText(notice: HeldNotice): string {
   const wait = notice.timeoutSeconds < 120 ? `${notice.timeoutSeconds} s` : `${Math.ceil(notice.timeoutSeconds / 60)} min`

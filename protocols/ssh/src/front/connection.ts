@@ -8,6 +8,7 @@ import type { ChannelOpen, ChannelRequest, RequestOf } from '../wire/messages.js
 import { Authentication, methods, type Authenticated } from './authentication.js'
 import { sendBanner } from './banner.js'
 import { ChannelBridge } from './channel-bridge.js'
+import { refuseOpen } from './open-failure.js'
 import { faultOf, shown, strangeChannel, type Refused } from './refusals.js'
 
 const keepAliveMilliseconds = 30_000
@@ -229,12 +230,12 @@ export class SshConnection {
   async #forward(open: ChannelOpen, accept: () => ssh2.ServerChannel | undefined, reject: () => void): Promise<void> {
     const bridge = this.#newBridge()
     const channel = this.#bridges.size > maxChannels ? undefined : this.#wire?.open(open, bridge)
-    const refused = channel === undefined ? 'no session' : await channel.confirmed
+    const refused = channel === undefined ? (this.#ended ?? 'Sallyport: too many channels are open') : await channel.confirmed
     const stream = refused === undefined ? accept() : undefined
     if (channel === undefined || stream === undefined) {
       this.#bridges.delete(bridge)
       channel?.close()
-      reject()
+      refuseOpen(this.#connection, reject, refused ?? 'the connection was lost')
       return
     }
     bridge.attachWire(channel)
