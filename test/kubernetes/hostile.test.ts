@@ -203,6 +203,12 @@ describe('smuggling', () => {
     expect(cluster.store.list({ group: '', version: 'v1', resource: 'configmaps', singular: 'configmap', kind: 'ConfigMap', namespaced: true, shortNames: [], subresources: [], all: false }, 'shop').some((found) => JSON.stringify(found).includes('"smuggled"'))).toBe(false)
   })
 
+  test('what could not be read is on record with its address, once somebody sent it', async () => {
+    await raw(`GET ${base}/api HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding : chunked\r\n\r\n`)
+    const found = await eventually(async () => (await stack.events('kind=auth.failed')).find(({ event }) => event.code === 'MALFORMED'), 'the refusal is on record')
+    expect(found.event).toMatchObject({ method: 'none (kubernetes)', client_address: expect.stringMatching(/127\.0\.0\.1|::1/), reason: expect.stringContaining('HPE_') })
+  })
+
   test('HTTP/2: pseudo-headers, upper case, hop-by-hop fields and CONNECT are refused by the connection or the request', async () => {
     const before = cluster.seen.length
     for (const headers of [{ ':method': 'CONNECT', ':authority': 'node-1:10250' }, { ':method': 'GET', ':path': `${base}/api/v1/namespaces/shop/../x`, authorization: `Bearer ${token}` }, { ':method': 'GET', ':path': `${base}/api/v1/namespaces/shop/pods`, authorization: `Bearer ${token}`, 'impersonate-user': 'admin' }]) {

@@ -6,6 +6,7 @@ import { ControlPlaneClient, EnrolmentClient, type GatewayDownReceived, type Hos
 import { startOpsServer, type Logger, type OpsServer } from '@sallyport/telemetry'
 import { isLoopback, type GatewayConfig, type ListenerConfig } from './config/config.js'
 import { ClosedSessions } from './control/closed-sessions.js'
+import { Refusals } from './control/refusals.js'
 import { ControlLink } from './control/control-link.js'
 import { gatewayErrors } from './errors.js'
 import { ConnectionCaps } from './listeners/connection-caps.js'
@@ -41,6 +42,7 @@ export class Gateway {
   readonly #agents = new AgentDirectory()
   readonly #sessions = new SessionRegistry()
   readonly #closed: ClosedSessions
+  readonly #refusals: Refusals
   readonly #caps: ConnectionCaps
   #upstream: Upstream
   /** Clients with certificates that were renewed since: the link's stream may still be on one. */
@@ -84,6 +86,7 @@ export class Gateway {
       onMessage: (message) => this.#receive(message),
     })
     this.#closed = new ClosedSessions((message) => this.#link.send(message))
+    this.#refusals = new Refusals((message) => this.#link.send(message))
     this.#tunnel = new TunnelServer({
       listen: config.tunnelListen,
       tls: identity,
@@ -110,7 +113,7 @@ export class Gateway {
       if (listen === undefined) return []
       const limits = { handshakeMilliseconds: config.handshakeMilliseconds, maxStartupBytes: MAX_STARTUP_BYTES }
       const tls = (): FrontTls | undefined => this.#tls
-      return [new FrontListener({ front, ...listen, broker: this.#broker, limits, caps: this.#caps, tls, hostKeys: () => this.#hostKeys.privateKeys, metrics: this.#metrics, log })]
+      return [new FrontListener({ front, ...listen, broker: this.#broker, limits, caps: this.#caps, tls, hostKeys: () => this.#hostKeys.privateKeys, refused: (refusal) => this.#refusals.tell(refusal), metrics: this.#metrics, log })]
     })
   }
 

@@ -26,6 +26,12 @@ export interface FrontContext {
   readonly log: FrontLog
   /** Called once per connection when it has authenticated: it no longer counts against the cap. */
   authenticated(): void
+  /**
+   * The client sent what can't be understood in one way only, before or beside what it is authenticated for. Recorded with its
+   * address, not tied to an identity.
+   * @param reason one short sentence of ours; nothing that the client sent
+   */
+  refused(reason: string): void
 }
 
 export interface FrontTls {

@@ -24,6 +24,7 @@ export type { Frame, Frame__Output as FrameReceived } from './types/sallyport/v1
 export type { FrameBatch, FrameBatch__Output as FrameBatchReceived } from './types/sallyport/v1/FrameBatch.js'
 export type { GatewayDown, GatewayDown__Output as GatewayDownReceived } from './types/sallyport/v1/GatewayDown.js'
 export type { GatewayHello, GatewayHello__Output as GatewayHelloReceived } from './types/sallyport/v1/GatewayHello.js'
+export type { ConnectionRefused, ConnectionRefused__Output as ConnectionRefusedReceived } from './types/sallyport/v1/ConnectionRefused.js'
 export type { GatewayUp, GatewayUp__Output as GatewayUpReceived } from './types/sallyport/v1/GatewayUp.js'
 export type { GatewayWelcome, GatewayWelcome__Output as GatewayWelcomeReceived } from './types/sallyport/v1/GatewayWelcome.js'
 export type { HostKey, HostKey__Output as HostKeyReceived } from './types/sallyport/v1/HostKey.js'

@@ -1,9 +1,10 @@
 import type { ServerDuplexStream } from '@grpc/grpc-js'
 import { Logger } from '@nestjs/common'
-import type { AgentDownReceived, AgentLinkMessageReceived, AgentUpReceived, GatewayDown, GatewayHelloReceived, GatewayUpReceived } from '@sallyport/proto'
+import type { AgentDownReceived, AgentLinkMessageReceived, AgentUpReceived, ConnectionRefusedReceived, GatewayDown, GatewayHelloReceived, GatewayUpReceived } from '@sallyport/proto'
 import type { GatewayLink } from '../nodes/link-registry.js'
 import { isUuid } from '../nodes/enrolment.service.js'
 import type { PresenceService } from '../nodes/presence.service.js'
+import type { AuthFailures } from '../identity/auth-failures.js'
 import type { LeasesService } from '../sessions/leases.service.js'
 import type { AgentMessagesService, AgentOnLink } from './agent-messages.service.js'
 
@@ -17,6 +18,7 @@ export interface StreamServices {
   readonly presence: PresenceService
   readonly messages: AgentMessagesService
   readonly leases: LeasesService
+  readonly failures: AuthFailures
 }
 
 /** The link of one gateway, for its lifetime. */
@@ -73,6 +75,7 @@ export class GatewayStream implements GatewayLink {
     if (message.agentUp) return this.#agentUp(message.agentUp)
     if (message.agentDown) return this.#agentDown(message.agentDown)
     if (message.link) return this.#relayed(message.link)
+    if (message.connectionRefused) return this.#refused(message.connectionRefused)
     if (message.sessionClosed) return this.services.leases.gatewayClosed(message.sessionClosed.sessionId, this.gatewayId)
   }
 
@@ -98,6 +101,11 @@ export class GatewayStream implements GatewayLink {
     if (this.#agents.get(down.agentId)?.instanceId !== down.instanceId) return
     if (!down.draining) this.#agents.delete(down.agentId)
     await this.services.presence.agentDown(down.agentId, this.gatewayId, down.instanceId, down.draining)
+  }
+
+  /** Of nobody known: its reason is the gateway's word. */
+  #refused({ protocol, clientAddress, reason }: ConnectionRefusedReceived): Promise<void> {
+    return this.services.failures.record({ method: `none (${protocol.slice(0, 40)})`, client_address: clientAddress.slice(0, 200), code: 'MALFORMED', reason: reason.slice(0, 300) })
   }
 
   async #relayed(link: AgentLinkMessageReceived): Promise<void> {

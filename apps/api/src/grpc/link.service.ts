@@ -1,6 +1,7 @@
 import { Injectable, Logger } from '@nestjs/common'
 import type { GatewayHelloReceived } from '@sallyport/proto'
 import { EventsService } from '../audit/events.service.js'
+import { AuthFailures } from '../identity/auth-failures.js'
 import { LinkRegistry } from '../nodes/link-registry.js'
 import { acceptedHostKeys } from '../nodes/host-keys.js'
 import { NodesRepository, type NodeRow } from '../nodes/nodes.repository.js'
@@ -24,6 +25,7 @@ export class LinkService {
     private readonly leases: LeasesService,
     private readonly events: EventsService,
     private readonly nodes: NodesRepository,
+    private readonly failures: AuthFailures,
   ) {}
 
   /** Never rejects: it ends with the stream. */
@@ -39,7 +41,7 @@ export class LinkService {
   }
 
   async #serve(call: LinkCall, gateway: NodeRow): Promise<void> {
-    const stream = new GatewayStream(gateway.id, call, { presence: this.presence, messages: this.messages, leases: this.leases })
+    const stream = new GatewayStream(gateway.id, call, { presence: this.presence, messages: this.messages, leases: this.leases, failures: this.failures })
     const hello = setTimeout(() => stream.close('no hello in time'), helloMilliseconds)
     call.on('error', () => undefined)
     let isUp = false

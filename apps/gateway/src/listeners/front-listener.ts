@@ -1,5 +1,6 @@
 import { createServer, type Server, type Socket } from 'node:net'
 import type { FrontLimits, FrontTls, ProtocolFront, SessionBroker } from '@sallyport/kit'
+import type { ConnectionRefused } from '@sallyport/proto'
 import type { Logger } from '@sallyport/telemetry'
 import type { GatewayMetrics } from '../metrics.js'
 import { Backoff } from '../control/backoff.js'
@@ -16,6 +17,8 @@ export interface FrontListenerOptions {
   readonly tls: () => FrontTls | undefined
   /** Asked for each connection, for fronts that say so; see FrontContext. */
   readonly hostKeys: () => readonly string[]
+  /** Tells the control plane of a connection that was refused. */
+  readonly refused: (refusal: ConnectionRefused) => void
   readonly metrics: GatewayMetrics
   readonly log: Logger
   readonly backoff?: Backoff
@@ -86,7 +89,7 @@ export class FrontListener {
   }
 
   #accept(socket: Socket): void {
-    const { front, broker, limits, caps, tls, hostKeys, metrics, log } = this.#options
+    const { front, broker, limits, caps, tls, hostKeys, refused, metrics, log } = this.#options
     // Whatever happens to this socket before the front takes it must not become an uncaught error.
     socket.on('error', () => {})
     const address = socket.remoteAddress
@@ -111,8 +114,12 @@ export class FrontListener {
       authenticated = true
       release()
     }
+    const onRefused = (reason: string): void => {
+      metrics.refused.inc({ reason: 'malformed' })
+      refused({ protocol: front.protocol, clientAddress: address ?? '', reason })
+    }
     try {
-      front.handle(socket, { broker, tls: tls(), limits, hostKeys: front.usesHostKeys ? hostKeys() : [], log, authenticated: onAuthenticated })
+      front.handle(socket, { broker, tls: tls(), limits, hostKeys: front.usesHostKeys ? hostKeys() : [], log, authenticated: onAuthenticated, refused: onRefused })
     } catch (error) {
       log.error({ error, protocol: front.protocol }, 'front failed')
       socket.destroy()

@@ -128,6 +128,7 @@ describe('a listener', () => {
       caps: new ConnectionCaps(1, 1),
       tls: () => undefined,
       hostKeys: () => [],
+      refused: () => undefined,
       metrics: gatewayMetrics({ sessions: () => 0, unauthenticated: () => 0, agents: () => 0, controlPlane: () => true }),
       log: createLogger('test', { level: 'silent' }),
       backoff: new Backoff(20, 20),

@@ -14,6 +14,7 @@ import type { ApprovalRequest as _sallyport_v1_ApprovalRequest, ApprovalRequest_
 import type { AskPassword as _sallyport_v1_AskPassword, AskPassword__Output as _sallyport_v1_AskPassword__Output } from './sallyport/v1/AskPassword.js';
 import type { AskSasl as _sallyport_v1_AskSasl, AskSasl__Output as _sallyport_v1_AskSasl__Output } from './sallyport/v1/AskSasl.js';
 import type { CloseChannel as _sallyport_v1_CloseChannel, CloseChannel__Output as _sallyport_v1_CloseChannel__Output } from './sallyport/v1/CloseChannel.js';
+import type { ConnectionRefused as _sallyport_v1_ConnectionRefused, ConnectionRefused__Output as _sallyport_v1_ConnectionRefused__Output } from './sallyport/v1/ConnectionRefused.js';
 import type { ControlPlaneClient as _sallyport_v1_ControlPlaneClient, ControlPlaneDefinition as _sallyport_v1_ControlPlaneDefinition } from './sallyport/v1/ControlPlane.js';
 import type { EnrolReply as _sallyport_v1_EnrolReply, EnrolReply__Output as _sallyport_v1_EnrolReply__Output } from './sallyport/v1/EnrolReply.js';
 import type { EnrolRequest as _sallyport_v1_EnrolRequest, EnrolRequest__Output as _sallyport_v1_EnrolRequest__Output } from './sallyport/v1/EnrolRequest.js';
@@ -64,6 +65,7 @@ export interface ProtoGrpcType {
       AskPassword: MessageTypeDefinition<_sallyport_v1_AskPassword, _sallyport_v1_AskPassword__Output>
       AskSasl: MessageTypeDefinition<_sallyport_v1_AskSasl, _sallyport_v1_AskSasl__Output>
       CloseChannel: MessageTypeDefinition<_sallyport_v1_CloseChannel, _sallyport_v1_CloseChannel__Output>
+      ConnectionRefused: MessageTypeDefinition<_sallyport_v1_ConnectionRefused, _sallyport_v1_ConnectionRefused__Output>
       /**
        * Served by the control plane to gateways over mTLS.
        */

@@ -61,6 +61,11 @@ export class ClientConnection {
     })
   }
 
+  /** What came can't be read as a request at all. */
+  refused(reason: string): void {
+    this.context.refused(reason)
+  }
+
   /** Authenticates the request and relays it. Never rejects. */
   async serve(exchange: Exchange): Promise<void> {
     const { head } = exchange
@@ -96,7 +101,10 @@ export class ClientConnection {
     Object.assign(socket, { secureConnecting: false })
     const session = http2.performServerHandshake(socket, { settings: clientSettings, maxSessionMemory: 16 })
     this.#http2 = session
-    session.on('error', () => session.destroy())
+    session.on('error', (error: Error & { code?: string }) => {
+      if (error.code?.startsWith('ERR_HTTP2_') === true) this.refused(`HTTP/2 that can not be read (${error.code})`)
+      session.destroy()
+    })
     session.setTimeout(idleMilliseconds, () => session.close())
     session.on('connect', () => session.setLocalWindowSize(4 * 1024 * 1024))
     session.on('stream', (stream, headers, flags, rawHeaders) => {

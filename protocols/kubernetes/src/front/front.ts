@@ -33,12 +33,23 @@ class KubernetesFront implements ProtocolFront {
       void this.#connections.get(request.socket)?.serve(new Http1Exchange(request, response))
     })
     server.on('upgrade', (request, socket, first) => {
-      if (request.headers['transfer-encoding'] !== undefined || (request.headers['content-length'] ?? '0') !== '0') return end(socket, 400)
+      if (request.headers['transfer-encoding'] !== undefined || (request.headers['content-length'] ?? '0') !== '0') return this.#end(socket, 400, 'an upgrade with a body')
       void this.#connections.get(request.socket)?.serve(new UpgradeExchange(request, socket, first))
     })
-    server.on('connect', (_request, socket) => end(socket, 405))
-    server.on('clientError', (error: Error & { code?: string }, socket) => end(socket, error.code === 'HPE_HEADER_OVERFLOW' ? 431 : 400))
+    server.on('connect', (_request, socket) => this.#end(socket, 405, 'a CONNECT'))
+    server.on('clientError', (error: Error & { code?: string }, socket) => {
+      const { code = '' } = error
+      // Only what its parser refused: a connection that breaks says nothing about its client.
+      if (code.startsWith('HPE_')) this.#end(socket, code === 'HPE_HEADER_OVERFLOW' ? 431 : 400, `HTTP that can not be read in one way only (${code})`)
+      else if (code === 'ERR_HTTP_REQUEST_TIMEOUT') this.#end(socket, 408, 'a request that did not arrive in time')
+      else socket.destroy()
+    })
     return server
+  }
+
+  #end(socket: Duplex, code: number, reason: string): void {
+    this.#connections.get(socket)?.refused(reason)
+    end(socket, code)
   }
 }
 

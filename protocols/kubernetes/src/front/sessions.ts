@@ -4,6 +4,8 @@ import { SessionLink } from './session-link.js'
 
 /** How long a session waits for the next connection of a client that has closed its last one. */
 const graceMilliseconds = 2000
+/** Connections by which one session is used at a time; kubectl needs one, a busy client library a few. */
+const maxConnections = 64
 
 /** What a request shows. */
 export interface Presented {
@@ -62,6 +64,7 @@ export class Sessions {
         continue
       }
       clearTimeout(entry.grace)
+      if (entry.connections.size >= maxConnections && !entry.connections.has(connection)) throw tooManyConnections()
       entry.connections.add(connection)
       return entry.link
     }
@@ -118,6 +121,8 @@ export class Sessions {
     }
   }
 }
+
+const tooManyConnections = (): RefusedError => new RefusedError({ code: 'RATE_LIMITED', message: `this credential has ${maxConnections} connections to the target open already`, hint: 'Close some, or use connections again.' })
 
 async function converse(conversation: AuthConversation, secret: string): Promise<SessionGranted> {
   for (let asked = false; ; ) {

@@ -69,6 +69,7 @@ export class Loopback {
       limits: { handshakeMilliseconds: 20_000, maxStartupBytes: 10_000 },
       log: { info: () => undefined, warn: () => undefined },
       authenticated: () => undefined,
+      refused: () => undefined,
       broker: {
         authenticate: (start) => this.#authenticate(start),
         open: async (granted, parameters) => {
