@@ -195,6 +195,18 @@ describe('what is refused', () => {
     expect(() => effects(line, body, type)).toThrow(RequestRefusedError)
   })
 
+  test.each([
+    ['deep brackets', `a: ${'['.repeat(200_000)}`],
+    ['compact lists', `${'- '.repeat(120_000)}x`],
+    ['more than is written by hand', `a: ${'x'.repeat(300_000)}`],
+    ['the same key at the end of many', `${Array.from({ length: 12_000 }, (_, index) => `k${index}: value`).join('\n')}\nk7: other\n`],
+  ])('YAML made to cost time: %s', (_name, body) => {
+    const before = process.cpuUsage()
+    expect(() => effects('PATCH /api/v1/namespaces/shop/configmaps/a', body, 'application/apply-patch+yaml')).toThrow(RequestRefusedError)
+    // Not how fast it is, but that it doesn't grow with the square: that took minutes.
+    expect(process.cpuUsage(before).user / 1e6).toBeLessThan(20)
+  })
+
   test.each(['ingresses', 'networkpolicies', 'ingressclasses'])('a kind whose plural is %s is no other kind', (resource) => {
     const kind = { ingresses: 'Ingress', networkpolicies: 'NetworkPolicy', ingressclasses: 'IngressClass' }[resource]
     expect(effects(`POST /apis/networking.k8s.io/v1/namespaces/shop/${resource}`, { kind })).toHaveLength(1)

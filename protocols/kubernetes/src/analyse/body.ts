@@ -1,10 +1,10 @@
 import type { JsonValue } from '@sallyport/policy'
-import { parseDocument } from 'yaml'
 import { z } from 'zod'
 import { isObject } from './facts.js'
 import { badBody, RequestRefusedError } from './refused.js'
 import { refuseDeleteOptions, type KubernetesRequest, type RequestHead, type ResourceRequest } from './request.js'
 import { parseStrictJson } from './strict-json.js'
+import { parseStrictYaml } from './strict-yaml.js'
 
 export type BodyType = 'protobuf' | 'json' | 'yaml' | 'json-patch' | 'merge-patch' | 'strategic-merge-patch' | 'apply-patch'
 
@@ -80,39 +80,6 @@ export function understood(request: ResourceRequest, body: RequestBody, answer: 
 
 /** Those for which a dry run is known to change nothing. */
 const protobufSubresources: ReadonlySet<string> = new Set(['eviction', 'scale', 'status'])
-
-function parseStrictYaml(bytes: Buffer): JsonValue {
-  // JSON is YAML, and what clients send by this type mostly is JSON.
-  if (bytes[0] === 0x7b) return parseStrictJson(bytes)
-  let text: string
-  try {
-    text = new TextDecoder('utf-8', { fatal: true }).decode(bytes)
-  } catch {
-    throw badBody('the body is not UTF-8')
-  }
-  let document
-  try {
-    document = parseDocument(text, { uniqueKeys: true, strict: true, version: '1.2', schema: 'core', merge: false, stringKeys: true })
-  } catch {
-    // Nested so deeply that the reader gives up.
-    throw badBody('the body is not YAML that can be read in one way only')
-  }
-  if (document.errors.length > 0 || document.warnings.length > 0) throw badBody('the body is not YAML that can be read in one way only')
-  let json: string | undefined
-  try {
-    const value: JsonValue = document.toJS({ maxAliasCount: 0 })
-    json = isFinite(value) ? JSON.stringify(value) : undefined
-  } catch {
-    throw badBody('the body has YAML aliases, or is nested too deeply')
-  }
-  if (json === undefined) throw badBody('the body holds a number that JSON does not have')
-  return parseStrictJson(Buffer.from(json))
-}
-
-function isFinite(value: JsonValue): boolean {
-  if (typeof value === 'number') return Number.isFinite(value)
-  return typeof value !== 'object' || value === null || Object.values(value).every(isFinite)
-}
 
 const metaSchema = z.looseObject({
   kind: z.string().optional(),
