@@ -141,7 +141,7 @@ describe.skipIf(!hasSshd)('revoked', () => {
     await eventually(async () => !runs('revoked'), 'the command ends at the target', 2000)
     expect(await approveLate(approval)).toBeGreaterThanOrEqual(400)
     expect(existsSync(file)).toBe(false)
-    await eventually(async () => (await stack.events('kind=session.end')).filter((event) => /SESSION_KILLED/.test(JSON.stringify(event))).length >= 3, 'the ends are on record')
+    await eventually(async () => (await stack.events('kind=session.end')).filter(({ event }) => event.reason === 'killed').length >= 3, 'the ends are on record')
   })
 
   test('a client that is killed while its command is held: the approval is withdrawn, and the command never runs', async () => {
