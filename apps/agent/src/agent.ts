@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import path from 'node:path'
+import { keyIdOf } from '@sallyport/audit-log'
 import { Spool } from '@sallyport/kit'
 import { enrol, loadIdentity, renewIfNeeded, type NodeIdentity } from '@sallyport/node-identity'
 import { createMetrics, startOpsServer, type Logger, type OpsServer } from '@sallyport/telemetry'
@@ -37,6 +38,7 @@ export class Agent {
     const spool = new Spool({
       directory: path.join(config.dataDir, 'spool'),
       maxBytes: config.spoolMaxBytes,
+      signer: { key: keyIdOf(identity.publicKey), sign: (text) => identity.signAudit(text) },
       onFailure: (error) => log.error({ error_code: error.code, error_message: error.message }, 'the audit spool refuses: nothing runs until the cause is mended and this agent is started again'),
     })
     closeUnfinished(spool)

@@ -1,3 +1,4 @@
+import type { SessionHead } from '@sallyport/audit-log'
 import type { Decision, Effect, JsonObject } from '@sallyport/policy'
 
 /**
@@ -21,6 +22,7 @@ export type AgentEventBody =
   | CommandReleasedEvent
   | CommandEndEvent
   | RecordingEvent
+  | SessionSignedEvent
   | AgentLifeEvent
 
 export interface SessionStartEvent {
@@ -36,6 +38,19 @@ export interface SessionEndEvent {
   readonly reason: string
   readonly detail?: string
   readonly commands: number
+}
+
+/**
+ * The agent vouches for how far sessions have got: their chains (docs/audit.md) end with these records. Written behind a
+ * session's end, and for open ones now and then.
+ */
+export interface SessionSignedEvent {
+  readonly kind: 'session.signed'
+  readonly heads: readonly SessionHead[]
+  /** base64url SHA-256 of the agent's public key (SPKI). */
+  readonly key: string
+  /** ECDSA P-256 with SHA-256, IEEE P1363, base64url. */
+  readonly signature: string
 }
 
 /** Written before anything of the command reaches the target, also when it is denied or held. */

@@ -99,6 +99,16 @@ export class NodeIdentity {
     return this.#sign(Buffer.concat([Buffer.from('sallyport-renew-v1\0'), csr, Buffer.from(String(timeUnixSeconds))]))
   }
 
+  /** Signs heads of session chains: over "sallyport-audit-v1\0" + text. */
+  signAudit(text: Uint8Array): Buffer {
+    return this.#sign(Buffer.concat([Buffer.from('sallyport-audit-v1\0'), text]))
+  }
+
+  /** Public half of this node's key (SPKI, DER). */
+  get publicKey(): Buffer {
+    return this.certificate.publicKey.export({ type: 'spki', format: 'der' })
+  }
+
   /** Opens a JWE (ECDH-ES+A256KW, A256GCM) that was encrypted to this node's key. Rejects when it wasn't. */
   async decrypt(jwe: string): Promise<Buffer> {
     const { plaintext } = await compactDecrypt(jwe, this.#key, {

@@ -174,6 +174,12 @@ export class AuditRepository {
     return rows[0]?.position
   }
 
+  /** Public keys (SPKI, DER) of all agents that ever enrolled, by the source that their records have. */
+  async agentKeys(): Promise<Map<string, Uint8Array>> {
+    const rows = await this.prisma.node.findMany({ where: { kind: 'agent' }, select: { id: true, publicKey: true } })
+    return new Map(rows.map(({ id, publicKey }) => [`agent:${id}`, publicKey]))
+  }
+
   checkpoints(): Promise<{ position: bigint; hash: Uint8Array; jws: string }[]> {
     return this.prisma.auditCheckpoint.findMany({ orderBy: { position: 'asc' }, select: { position: true, hash: true, jws: true } })
   }

@@ -42,6 +42,7 @@ const recordSchema = z.discriminatedUnion('kind', [
   z.looseObject({ ...stamp, kind: z.literal('command.released'), session: sessionId, command: ordinal, verdict: z.string() }),
   z.looseObject({ ...stamp, kind: z.literal('command.end'), session: sessionId, command: ordinal, status: z.string() }),
   z.looseObject({ ...stamp, kind: z.literal('recording'), session: sessionId, command: ordinal, first: z.number().int().min(0), chunks: z.array(z.unknown()) }),
+  z.looseObject({ ...stamp, kind: z.literal('session.signed'), heads: z.array(z.unknown()), key: z.string(), signature: z.string() }),
   z.looseObject({ ...stamp, kind: z.enum(['agent.start', 'agent.stop']), version: z.string() }),
 ])
 
@@ -85,7 +86,7 @@ export function readRecord(bytes: Uint8Array, seq: bigint): ReadRecord {
   if (BigInt(record.seq) !== seq) return { ok: false, text, problem: `the record says seq ${record.seq}, its place is ${seq}` }
   const time = normaliseTime(record.time)
   if (time === undefined) return { ok: false, text, problem: 'the record has no valid time' }
-  if (record.kind === 'agent.start' || record.kind === 'agent.stop') return { ok: true, text, kind: record.kind }
+  if (record.kind === 'agent.start' || record.kind === 'agent.stop' || record.kind === 'session.signed') return { ok: true, text, kind: record.kind }
   const session = typeof record.session === 'string' ? record.session : undefined
   if (record.kind !== 'session.end') return { ok: true, text, kind: record.kind, ...(session === undefined ? {} : { session }) }
   const ended = { session: record.session, reason: record.reason.slice(0, 256), commands: record.commands, time }

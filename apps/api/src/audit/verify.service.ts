@@ -1,14 +1,18 @@
 import { Injectable, Logger, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common'
 import { ModuleRef } from '@nestjs/core'
+import { SessionVerifier, type BadRecord, type SessionCounts } from '@sallyport/audit-log'
 import { compactVerify, importJWK } from 'jose'
 import { z } from 'zod'
 import { KeysService } from '../keys/keys.service.js'
 import { AuditRepository } from './audit.repository.js'
-import { ChainVerifier, type BadRecord } from './verify.js'
+import { eventPart } from './prepare.js'
+import { ChainVerifier } from './verify.js'
 
 export interface Verification {
   readonly ok: boolean
   readonly checked: number
+  /** Sessions by how their agent vouches for them. */
+  readonly sessions: SessionCounts
   /** End of what was checked. Keep it: a later run must contain it. */
   readonly head: { readonly position: string; readonly hash: string }
   readonly first_bad?: BadRecord
@@ -82,9 +86,11 @@ export class VerifyService implements OnApplicationBootstrap, OnApplicationShutd
     const signed = this.#signed
     const keys = await this.#keys()
     const verifier = new ChainVerifier()
+    const sessions = new SessionVerifier(await this.repository.agentKeys())
     const report = (bad?: BadRecord): Verification => ({
       ok: bad === undefined,
       checked: verifier.checked,
+      sessions: sessions.finish(Date.now()).counts,
       head: { position: String(verifier.head.position), hash: Buffer.from(verifier.head.hash).toString('hex') },
       ...(bad ? { first_bad: bad } : {}),
     })
@@ -93,6 +99,8 @@ export class VerifyService implements OnApplicationBootstrap, OnApplicationShutd
       for (const row of rows) {
         const bad = verifier.check(row)
         if (bad) return report(await this.#explain(bad, row))
+        const broken = sessions.check({ position: row.position, source: row.source, kind: row.kind, session: row.sessionId, text: eventPart(row.body) })
+        if (broken) return report(broken)
         const checkpoint = checkpoints.get(row.position)
         if (checkpoint && !(await agrees(checkpoint, row.hash, keys))) {
           return report({ position: String(row.position), problem: 'changed: the signed checkpoint of this position has another hash; the chain was rewritten' })
@@ -109,7 +117,7 @@ export class VerifyService implements OnApplicationBootstrap, OnApplicationShutd
     if (!ends.head && verifier.checked > 0) {
       return report({ position: String(verifier.head.position), problem: 'truncated: the row that names the end of the chain is not there' })
     }
-    return report(truncation(verifier.head.position, ends, [...checkpoints.keys(), ...(signed ? [signed.position] : [])]))
+    return report(truncation(verifier.head.position, ends, [...checkpoints.keys(), ...(signed ? [signed.position] : [])]) ?? sessions.finish(Date.now()).bad)
   }
 
   /** A forked record may be one that was moved from far away. */

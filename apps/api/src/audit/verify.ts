@@ -1,11 +1,6 @@
+import type { BadRecord } from '@sallyport/audit-log'
 import type { EventRow } from './audit.repository.js'
 import { chainHash, deriveColumns, genesis, type EventColumns } from './body.js'
-
-export interface BadRecord {
-  readonly position: string
-  /** What is wrong, starting with `changed`, `missing`, `reordered`, `truncated` or `forked`. */
-  readonly problem: string
-}
 
 /** Checks rows in order. Pure: rows in, the first problem out. */
 export class ChainVerifier {

@@ -61,11 +61,22 @@ export function registerAudit(program: Command): void {
       printer.result(answer, () =>
         visible(
           ok
-            ? `The chain is whole: ${text(answer, 'checked')} events, head ${text(answer, 'head.position')} ${text(answer, 'head.hash')}`
+            ? [`The chain is whole: ${text(answer, 'checked')} events, head ${text(answer, 'head.position')} ${text(answer, 'head.hash')}`, sessionsLine(answer)].join('\n')
             : `The chain is BROKEN at position ${text(answer, 'first_bad.position')}: ${text(answer, 'first_bad.problem')}`,
         ),
       )
     })
+}
+
+/** How the agents vouch for the sessions in it. */
+function sessionsLine(answer: Fields): string {
+  const count = (name: string): string => text(answer, `sessions.${name}`)
+  const rest = [
+    ['lost', 'closed by the control plane because their agent was lost'],
+    ['open', 'open'],
+    ['unchained', 'recorded by agents that did not chain yet'],
+  ].flatMap(([name = '', words = '']) => (count(name) === '0' ? [] : [`${count(name)} ${words}`]))
+  return [`Sessions: ${count('signed')} whole and signed by their agents`, ...rest].join(', ')
 }
 
 /** One level: what the API knows of the event (who, target, position), and over it the event as its source wrote it. */

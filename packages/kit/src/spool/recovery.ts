@@ -1,5 +1,6 @@
 import fs from 'node:fs'
 import path from 'node:path'
+import { chainOf, headOf, type SessionHead } from '@sallyport/audit-log'
 import { z } from 'zod'
 import { scanRecord } from './record-file.js'
 
@@ -25,6 +26,8 @@ export interface Unfinished {
 export interface Recovered {
   readonly segments: Segment[]
   readonly unfinished: readonly Unfinished[]
+  /** How far the chains of sessions had got: those that are open, and ends that nobody has signed. */
+  readonly heads: readonly SessionHead[]
 }
 
 export function segmentName(firstSeq: number): string {
@@ -36,6 +39,7 @@ const recordShape = z.object({
   kind: z.string(),
   session: z.string().optional(),
   command: z.number().int().optional(),
+  heads: z.array(z.looseObject({ session: z.string() })).optional(),
 })
 
 /**
@@ -46,6 +50,7 @@ export function recover(directory: string): Recovered {
   const names = fs.readdirSync(directory).filter((name) => name.endsWith('.spool')).sort()
   const segments: Segment[] = []
   const open = new Map<string, { commands: Set<number>; started: number }>()
+  const heads = new Map<string, SessionHead>()
   for (const [index, name] of names.entries()) {
     const file = path.join(directory, name)
     const firstSeq = Number.parseInt(name, 10)
@@ -54,13 +59,13 @@ export function recover(directory: string): Recovered {
     if (previous && previous.lastSeq + 1 !== firstSeq) {
       throw new SpoolCorruptError(`${file}: starts at record ${firstSeq}, but the segment before it ends at ${previous.lastSeq}`)
     }
-    segments.push(readSegment(file, firstSeq, index === names.length - 1, open))
+    segments.push(readSegment(file, firstSeq, index === names.length - 1, open, heads))
   }
   const unfinished = [...open].map(([session, state]) => ({ session, commands: [...state.commands], started: state.started }))
-  return { segments, unfinished }
+  return { segments, unfinished, heads: [...heads.values()] }
 }
 
-function readSegment(file: string, firstSeq: number, last: boolean, open: Map<string, { commands: Set<number>; started: number }>): Segment {
+function readSegment(file: string, firstSeq: number, last: boolean, open: Map<string, { commands: Set<number>; started: number }>, heads: Map<string, SessionHead>): Segment {
   const bytes = fs.readFileSync(file)
   let offset = 0
   let seq = firstSeq - 1
@@ -78,9 +83,19 @@ function readSegment(file: string, firstSeq: number, last: boolean, open: Map<st
     seq += 1
     if (!record.success || record.data.seq !== seq) throw new SpoolCorruptError(`${file}: record at byte ${offset} is not number ${seq}`)
     track(open, record.data)
+    follow(heads, record.data, scanned.payload)
     offset = scanned.next
   }
   return { file, firstSeq, lastSeq: seq, bytes: offset }
+}
+
+/** A session's chain goes on, after a restart, from the last record that is there. */
+function follow(heads: Map<string, SessionHead>, { kind, session, heads: signed }: z.infer<typeof recordShape>, payload: Buffer): void {
+  // Of open ones it is signed again when they move.
+  if (kind === 'session.signed') for (const head of signed ?? []) if (heads.get(head.session)?.closed === true) heads.delete(head.session)
+  if (session === undefined) return
+  const link = chainOf(payload.toString('utf8', 0, 256))
+  if (link !== undefined) heads.set(session, { session, records: link.n, head: headOf(payload), closed: kind === 'session.end' })
 }
 
 function parseJson(payload: Buffer): unknown {

@@ -3,6 +3,7 @@ import path from 'node:path'
 import type { AgentEventBody } from '../event.js'
 import { frameRecord, headerBytes, maxRecordBytes, scanRecord } from './record-file.js'
 import { mintReceipt, type Receipt } from './receipt.js'
+import { SessionChains, type ChainSigner } from './session-chains.js'
 import { recover, segmentName, type Segment, type Unfinished } from './recovery.js'
 
 export interface SpoolOptions {
@@ -12,6 +13,8 @@ export interface SpoolOptions {
   readonly segmentBytes?: number
   /** Written records are synced to disk within this time; default 25 ms (the design promises 50). */
   readonly syncMilliseconds?: number
+  /** Without one nothing is signed: for tests alone. */
+  readonly signer?: ChainSigner
   /** Wall clock in milliseconds, with fractions. */
   readonly now?: () => number
   /** Called once, when the spool begins to refuse everything: the disk failed, or its numbers can't be trusted. */
@@ -34,6 +37,8 @@ const defaults = { maxBytes: 256 * 1024 * 1024, segmentBytes: 16 * 1024 * 1024, 
 const reservedBytes = 4 * 1024 * 1024
 const ackedMilliseconds = 1000
 const closingMilliseconds = 5
+/** How long an open session's newest record may stay unsigned. */
+const signMilliseconds = 60_000
 
 /**
  * The agent's append-only record of events. `append` returns once the record is in the operating system's hands (it
@@ -49,6 +54,8 @@ export class Spool {
   readonly #now: () => number
   readonly #onFailure: ((error: SpoolError) => void) | undefined
   readonly #segments: Segment[]
+  readonly #chains: SessionChains
+  #signTimer: NodeJS.Timeout | undefined
   readonly #unfinished: readonly Unfinished[]
   #fd: number
   #nextSeq: number
@@ -76,11 +83,13 @@ export class Spool {
     const recovered = recover(this.#directory)
     this.#segments = recovered.segments
     this.#unfinished = recovered.unfinished
+    this.#chains = new SessionChains(options.signer, recovered.heads)
     this.#acked = this.#readAcked()
     const last = this.#segments.at(-1)
     this.#nextSeq = Math.max(last ? last.lastSeq + 1 : 1, this.#acked + 1)
     this.#totalBytes = this.#segments.reduce((sum, segment) => sum + segment.bytes, 0)
     this.#fd = last && last.lastSeq + 1 === this.#nextSeq ? fs.openSync(last.file, 'a', 0o600) : this.#openSegment()
+    if (this.#chains.unsigned) this.#signLater()
   }
 
   /** Sessions that a crash left open. */
@@ -186,9 +195,13 @@ export class Spool {
   /** Syncs everything to disk and closes. */
   async close(): Promise<void> {
     if (this.#failure?.code === 'closed') return
-    if (!this.#failure) this.#flush()
+    if (!this.#failure) {
+      this.#sign()
+      this.#flush()
+    }
     clearTimeout(this.#syncTimer)
     clearTimeout(this.#flushTimer)
+    clearTimeout(this.#signTimer)
     if (this.#ackedTimer) this.#writeAcked()
     await this.#syncing
     if (!this.#failure) fs.fdatasyncSync(this.#fd)
@@ -199,7 +212,10 @@ export class Spool {
   #stage(event: AgentEventBody, closing: boolean): Receipt {
     if (this.#failure) throw this.#failure
     const seq = this.#nextSeq
-    const payload = Buffer.from(`{"v":1,"seq":${seq},"time":"${timestamp(this.#now())}",${JSON.stringify(event).slice(1)}`, 'utf8')
+    const session = 'session' in event ? event.session : undefined
+    const link = session === undefined ? undefined : this.#chains.next(session)
+    const chain = link === undefined ? '' : `"chain":{"n":${link.n},"prev":"${link.prev}"},`
+    const payload = Buffer.from(`{"v":1,"seq":${seq},"time":"${timestamp(this.#now())}",${chain}${JSON.stringify(event).slice(1)}`, 'utf8')
     if (payload.length > maxRecordBytes) throw new SpoolError('too_large', 'the event is larger than an audit record may be')
     const total = this.#totalBytes + this.#pendingBytes + payload.length
     if (total > this.maxBytes + (closing ? reservedBytes : 0)) {
@@ -209,7 +225,30 @@ export class Spool {
     this.#pending.push(framed)
     this.#pendingBytes += framed.length
     this.#nextSeq = seq + 1
+    if (session !== undefined && link !== undefined) {
+      if (this.#chains.written(session, link, payload, event.kind === 'session.end')) this.#sign()
+      else this.#signLater()
+    }
     return mintReceipt(seq)
+  }
+
+  /** Vouches for what is staged by now. Leaves with it. */
+  #sign(): void {
+    clearTimeout(this.#signTimer)
+    this.#signTimer = undefined
+    for (let event = this.#chains.sign(); event !== undefined; event = this.#chains.sign()) this.#stage(event, true)
+  }
+
+  #signLater(): void {
+    this.#signTimer ??= setTimeout(() => {
+      this.#signTimer = undefined
+      try {
+        this.#sign()
+        this.#flush()
+      } catch {
+        // A spool that refuses says so at the next append.
+      }
+    }, signMilliseconds).unref()
   }
 
   #flush(): void {

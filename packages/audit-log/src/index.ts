@@ -1,0 +1,2 @@
+export { chainOf, genesisOf, headOf, headsText, keyIdOf, type ChainLink, type SessionHead } from './session-chain.js'
+export { SessionVerifier, type BadRecord, type SessionCounts, type StoredRecord } from './session-verifier.js'

@@ -1,0 +1,223 @@
+import { createPublicKey, verify, type KeyObject } from 'node:crypto'
+import { chainOf, genesisOf, headOf, headsText, keyIdOf, type SessionHead } from './session-chain.js'
+
+export interface BadRecord {
+  readonly position: string
+  /** What is wrong, starting with `changed`, `missing`, `reordered`, `truncated`, `forked` or `never closed`. */
+  readonly problem: string
+}
+
+/** A stored record, as far as the session chains need it. */
+export interface StoredRecord {
+  readonly position: bigint
+  /** `agent:<node id>` or `control-plane`. */
+  readonly source: string
+  readonly kind: string
+  readonly session: string | null
+  /** What the source wrote, byte for byte. */
+  readonly text: string
+}
+
+export interface SessionCounts {
+  /** Whole, and their end is signed by their agent. */
+  readonly signed: number
+  /** Closed by the control plane: the agent's end is missing, because the agent was lost. */
+  readonly lost: number
+  /** Still open, or their agent has yet to send the end. */
+  readonly open: number
+  /** Written by an agent of an older version, which chained nothing. */
+  readonly unchained: number
+}
+
+interface State {
+  readonly source: string
+  records: number
+  head: string
+  position: bigint
+  ended: boolean
+  lost: boolean
+  unchained: boolean
+  /** Milliseconds after which nothing of it can be outstanding; undefined when nothing says. */
+  until: number | undefined
+}
+
+/** Signed heads in one record. */
+const maxHeads = 10_000
+
+/**
+ * Checks the chains that agents sign, over stored records in their order. What the control plane's own chain can't tell
+ * (somebody who can write its database, and chain anew) shows here: each record names the one before it in its session,
+ * and the agent's signature names the last.
+ */
+export class SessionVerifier {
+  readonly #keys = new Map<string, KeyObject>()
+  readonly #sessions = new Map<string, State>()
+  /** Sources that chain: from their first chained record on, one without a link has been changed. */
+  readonly #chaining = new Set<string>()
+  #signed = 0
+  #unchained = 0
+
+  /** @param keys public keys (SPKI, DER) of agents by their source, `agent:<node id>` */
+  constructor(keys: ReadonlyMap<string, Uint8Array>) {
+    for (const [source, spki] of keys) {
+      const key = publicKeyOf(spki)
+      // One that can't be read vouches for nothing; where something is signed by it, that is said.
+      if (key !== undefined) this.#keys.set(`${source} ${keyIdOf(spki)}`, key)
+    }
+  }
+
+  /** Returns the first problem that this record shows; it may be about an earlier one. */
+  check(record: StoredRecord): BadRecord | undefined {
+    const { source, kind, session } = record
+    if (source.startsWith('agent:')) {
+      if (kind === 'session.signed') return this.#signature(record)
+      return session === null || kind === 'alert' ? undefined : this.#link(record, session)
+    }
+    if (session === null) return undefined
+    if (kind === 'session.opened') this.#opened(record, session)
+    else if (kind === 'session.lost') this.#lost(record, session)
+    return undefined
+  }
+
+  /**
+   * What is still open at the end of the log. A session whose grant ran out, and of which nobody has written an end, has
+   * had its end taken away.
+   * @param now milliseconds since the epoch
+   */
+  finish(now: number): { readonly counts: SessionCounts; readonly bad: BadRecord | undefined } {
+    let open = 0
+    let lost = 0
+    let bad: BadRecord | undefined
+    for (const [session, state] of this.#sessions) {
+      if (state.lost) lost += 1
+      else if (state.until !== undefined && state.until < now && !state.ended && bad === undefined) {
+        bad = { position: String(state.position), problem: `never closed: session ${session} ends with this record; its grant has run out, and neither its agent nor the control plane has written an end` }
+      } else open += 1
+    }
+    return { counts: { signed: this.#signed, lost, open, unchained: this.#unchained }, bad }
+  }
+
+  #opened({ source, position, text }: StoredRecord, session: string): void {
+    if (this.#sessions.has(session)) return
+    this.#sessions.set(session, { source: '', records: 0, head: genesisOf(session), position, ended: false, lost: false, unchained: false, until: untilOf(text, source) })
+  }
+
+  #lost({ position }: StoredRecord, session: string): void {
+    const state = this.#sessions.get(session) ?? this.#begin('', session, position)
+    state.lost = true
+  }
+
+  #link({ position, source, kind, text }: StoredRecord, session: string): BadRecord | undefined {
+    const state = this.#sessions.get(session) ?? this.#begin(source, session, position)
+    const link = chainOf(text)
+    if (link === undefined) {
+      if (this.#chaining.has(source)) return { position: String(position), problem: `changed: the record has lost its place in the chain of session ${session}` }
+      state.position = position
+      state.unchained = true
+      if (kind === 'session.end') {
+        this.#unchained += 1
+        this.#sessions.delete(session)
+      }
+      return undefined
+    }
+    this.#chaining.add(source)
+    if (!state.unchained || state.records > 0) {
+      const bad = follows(link.n, link.prev, state, position, session)
+      if (bad !== undefined) return bad
+    }
+    state.records = link.n
+    state.head = headOf(text)
+    state.position = position
+    if (kind === 'session.end') state.ended = true
+    return undefined
+  }
+
+  #signature({ position, source, text }: StoredRecord): BadRecord | undefined {
+    const at = String(position)
+    const signed = readSignature(text)
+    if (signed === undefined) return { position: at, problem: 'changed: the record of an agent\'s signature can not be read' }
+    const key = this.#keys.get(`${source} ${signed.key}`)
+    if (key === undefined) return { position: at, problem: `changed: signed by a key that is not the one with which ${source} enrolled` }
+    const input = Buffer.concat([Buffer.from('sallyport-audit-v1\0'), Buffer.from(headsText(signed.heads))])
+    if (!verify('sha256', input, { key, dsaEncoding: 'ieee-p1363' }, Buffer.from(signed.signature, 'base64url'))) {
+      return { position: at, problem: "changed: the agent's signature does not fit what it is said to sign" }
+    }
+    for (const head of signed.heads) {
+      const bad = this.#agrees(head, at)
+      if (bad !== undefined) return bad
+    }
+    return undefined
+  }
+
+  #agrees({ session, records, head, closed }: SessionHead, at: string): BadRecord | undefined {
+    const state = this.#sessions.get(session)
+    if (state === undefined || state.records < records) {
+      const last = state?.records ?? 0
+      return { position: at, problem: `missing: records ${last + 1} to ${records} of session ${session}, which its agent signed at this position` }
+    }
+    if (state.records > records) return { position: String(state.position), problem: `forked: session ${session} has more records than its agent signed at position ${at}` }
+    if (state.head !== head) return { position: String(state.position), problem: `changed: the record is not the one that its agent signed at position ${at}` }
+    if (!closed) return undefined
+    if (!state.ended) return { position: at, problem: `changed: the agent signed the end of session ${session}, which is not there` }
+    this.#signed += 1
+    this.#sessions.delete(session)
+    return undefined
+  }
+
+  #begin(source: string, session: string, position: bigint): State {
+    const state: State = { source, records: 0, head: genesisOf(session), position, ended: false, lost: false, unchained: false, until: undefined }
+    this.#sessions.set(session, state)
+    return state
+  }
+}
+
+function follows(n: number, prev: string, state: State, position: bigint, session: string): BadRecord | undefined {
+  if (state.ended) return { position: String(position), problem: `forked: session ${session} goes on after its end at position ${state.position}` }
+  if (n > state.records + 1) return { position: String(position), problem: `missing: records ${state.records + 1} to ${n - 1} of session ${session} before this one` }
+  if (n <= state.records) return { position: String(position), problem: `reordered: record ${n} of session ${session} stands here twice, or after record ${state.records}` }
+  if (prev === state.head) return undefined
+  if (state.records === 0) return { position: String(position), problem: `changed: the first record of session ${session} does not begin its chain` }
+  return { position: String(state.position), problem: `changed: the record is not the one that its agent wrote; its next one, at position ${position}, names another` }
+}
+
+function untilOf(text: string, source: string): number | undefined {
+  if (source !== 'control-plane') return undefined
+  const value: unknown = JSON.parse(text)
+  const until = typeof value === 'object' && value !== null && 'expires_at' in value && typeof value.expires_at === 'string' ? Date.parse(value.expires_at) : Number.NaN
+  // The agent may still be sending what its spool holds.
+  return Number.isNaN(until) ? undefined : until + graceMilliseconds
+}
+
+const graceMilliseconds = 10 * 60_000
+
+function publicKeyOf(spki: Uint8Array): KeyObject | undefined {
+  try {
+    return createPublicKey({ key: Buffer.from(spki), format: 'der', type: 'spki' })
+  } catch {
+    return undefined
+  }
+}
+
+function readSignature(text: string): { readonly key: string; readonly signature: string; readonly heads: readonly SessionHead[] } | undefined {
+  const value: unknown = parseJson(text)
+  if (typeof value !== 'object' || value === null || !('key' in value) || !('signature' in value) || !('heads' in value)) return undefined
+  const { key, signature, heads } = value
+  if (typeof key !== 'string' || typeof signature !== 'string' || !Array.isArray(heads) || heads.length > maxHeads) return undefined
+  const read = heads.filter(isHead)
+  return read.length === heads.length ? { key, signature, heads: read } : undefined
+}
+
+function isHead(value: unknown): value is SessionHead {
+  return (
+    typeof value === 'object' && value !== null && 'session' in value && typeof value.session === 'string' && /^[0-9a-f-]{36}$/.test(value.session) && 'records' in value && Number.isSafeInteger(value.records) &&
+    'head' in value && typeof value.head === 'string' && /^[\w-]{43}$/.test(value.head) && 'closed' in value && typeof value.closed === 'boolean'
+  )
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
