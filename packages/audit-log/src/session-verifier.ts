@@ -14,6 +14,8 @@ export interface StoredRecord {
   readonly source: string
   readonly kind: string
   readonly session: string | null
+  /** The source's own number of the record, without gaps from 1; null for what has none. */
+  readonly seq: bigint | null
   /** What the source wrote, byte for byte. */
   readonly text: string
 }
@@ -54,7 +56,9 @@ export class SessionVerifier {
   readonly #sessions = new Map<string, State>()
   /** Sources that chain: from their first chained record on, one without a link has been changed. */
   readonly #chaining = new Set<string>()
-  #signed = 0
+  /** Sessions whose signed end has been met: nothing of them may follow. */
+  readonly #closed = new Set<string>()
+  readonly #lastSeq = new Map<string, bigint>()
   #unchained = 0
 
   /** @param keys public keys (SPKI, DER) of agents by their source, `agent:<node id>` */
@@ -69,6 +73,8 @@ export class SessionVerifier {
   /** Returns the first problem that this record shows; it may be about an earlier one. */
   check(record: StoredRecord): BadRecord | undefined {
     const { source, kind, session } = record
+    const gap = this.#counts(record)
+    if (gap !== undefined) return gap
     if (source.startsWith('agent:')) {
       if (kind === 'session.signed') return this.#signature(record)
       return session === null || kind === 'alert' ? undefined : this.#link(record, session)
@@ -94,7 +100,17 @@ export class SessionVerifier {
         bad = { position: String(state.position), problem: `never closed: session ${session} ends with this record; its grant has run out, and neither its agent nor the control plane has written an end` }
       } else open += 1
     }
-    return { counts: { signed: this.#signed, lost, open, unchained: this.#unchained }, bad }
+    return { counts: { signed: this.#closed.size, lost, open, unchained: this.#unchained }, bad }
+  }
+
+  /** Agents number their records without gaps: what was taken out of the log leaves a hole, however it was chained anew. */
+  #counts({ position, source, seq }: StoredRecord): BadRecord | undefined {
+    if (seq === null) return undefined
+    const last = this.#lastSeq.get(source) ?? 0n
+    if (seq > last + 1n) return { position: String(position), problem: `missing: records ${last + 1n} to ${seq - 1n} of ${source} before this one` }
+    if (seq <= last) return { position: String(position), problem: `reordered: record ${seq} of ${source} stands here twice, or after record ${last}` }
+    this.#lastSeq.set(source, seq)
+    return undefined
   }
 
   #opened({ source, position, text }: StoredRecord, session: string): void {
@@ -103,11 +119,13 @@ export class SessionVerifier {
   }
 
   #lost({ position }: StoredRecord, session: string): void {
+    if (this.#closed.has(session)) return
     const state = this.#sessions.get(session) ?? this.#begin('', session, position)
     state.lost = true
   }
 
   #link({ position, source, kind, text }: StoredRecord, session: string): BadRecord | undefined {
+    if (this.#closed.has(session)) return { position: String(position), problem: `forked: session ${session} goes on after the end that its agent signed` }
     const state = this.#sessions.get(session) ?? this.#begin(source, session, position)
     const link = chainOf(text)
     if (link === undefined) {
@@ -159,7 +177,7 @@ export class SessionVerifier {
     if (state.head !== head) return { position: String(state.position), problem: `changed: the record is not the one that its agent signed at position ${at}` }
     if (!closed) return undefined
     if (!state.ended) return { position: at, problem: `changed: the agent signed the end of session ${session}, which is not there` }
-    this.#signed += 1
+    this.#closed.add(session)
     this.#sessions.delete(session)
     return undefined
   }

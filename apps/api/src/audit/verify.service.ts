@@ -99,7 +99,7 @@ export class VerifyService implements OnApplicationBootstrap, OnApplicationShutd
       for (const row of rows) {
         const bad = verifier.check(row)
         if (bad) return report(await this.#explain(bad, row))
-        const broken = sessions.check({ position: row.position, source: row.source, kind: row.kind, session: row.sessionId, text: eventPart(row.body) })
+        const broken = sessions.check({ position: row.position, source: row.source, kind: row.kind, session: row.sessionId, seq: row.sourceSeq, text: eventPart(row.body) })
         if (broken) return report(broken)
         const checkpoint = checkpoints.get(row.position)
         if (checkpoint && !(await agrees(checkpoint, row.hash, keys))) {

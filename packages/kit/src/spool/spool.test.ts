@@ -1,6 +1,8 @@
+import { generateKeyPairSync, sign } from 'node:crypto'
 import fs from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
+import { keyIdOf, SessionVerifier } from '@sallyport/audit-log'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import type { AgentEventBody } from '../event.js'
 import { SpoolCorruptError } from './recovery.js'
@@ -151,4 +153,42 @@ test('events stay one line whatever they quote', async () => {
 
 test('timestamps have microseconds and are UTC', () => {
   expect(timestamp(1_700_000_000_123.456)).toBe('2023-11-14T22:13:20.123456Z')
+})
+
+test('sessions are chained and signed, and go on in their chain after a kill, also behind an unsigned end', async () => {
+  const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+  const spki = publicKey.export({ type: 'spki', format: 'der' })
+  let signs = true
+  const signer = {
+    key: keyIdOf(spki),
+    sign: (text: Uint8Array) => {
+      if (!signs) throw new Error('killed here')
+      return sign('sha256', Buffer.concat([Buffer.from('sallyport-audit-v1\0'), text]), { key: privateKey, dsaEncoding: 'ieee-p1363' })
+    },
+  }
+  const [a, b] = ['00000000-0000-4000-8000-00000000000a', '00000000-0000-4000-8000-00000000000b'] as const
+  const first = new Spool({ directory, signer })
+  for (const session of [a, b]) first.append(started(session))
+  for (let ordinal = 1; ordinal <= 300; ordinal++) first.append(command(a, ordinal))
+  first.append({ kind: 'session.end', session: a, reason: 'client_closed', commands: 300 })
+  signs = false
+  expect(() => first.append({ kind: 'session.end', session: b, reason: 'client_closed', commands: 0 })).toThrow('killed here')
+  first.append(command('00000000-0000-4000-8000-00000000000c', 1))
+  // As after kill -9.
+  signs = true
+  const second = new Spool({ directory, signer })
+  open.push(second)
+  second.append(command('00000000-0000-4000-8000-00000000000c', 2))
+  await second.close()
+  const verifier = new SessionVerifier(new Map([['agent:x', spki]]))
+  const third = spoolOf()
+  for (let seq = 1; seq <= third.lastSeq; ) {
+    const { records } = await third.read(seq, 1_000_000)
+    for (const text of records.map((record) => record.toString())) {
+      const { kind, session } = JSON.parse(text)
+      expect(verifier.check({ position: BigInt(seq), source: 'agent:x', kind, session: session ?? null, seq: BigInt(seq), text })).toBeUndefined()
+      seq += 1
+    }
+  }
+  expect(verifier.finish(0).counts).toEqual({ signed: 2, lost: 0, open: 1, unchained: 0 })
 })

@@ -1,0 +1,131 @@
+import { generateKeyPairSync, sign } from 'node:crypto'
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { chainOf, genesisOf, headOf, headsText, keyIdOf, type SessionHead } from './session-chain.js'
+import { SessionVerifier, type BadRecord, type StoredRecord } from './session-verifier.js'
+
+const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+const spki = publicKey.export({ type: 'spki', format: 'der' })
+const source = 'agent:01'
+const sessions = ['00000000-0000-4000-8000-000000000001', '00000000-0000-4000-8000-000000000002'] as const
+
+const stamp = (seq: number, chain: string, event: object): string => `{"v":1,"seq":${seq},"time":"2026-01-02T03:04:05.${String(seq).padStart(6, '0')}Z",${chain}${JSON.stringify(event).slice(1)}`
+
+function signedRecord(heads: readonly SessionHead[]): object {
+  const text = Buffer.concat([Buffer.from('sallyport-audit-v1\0'), Buffer.from(headsText(heads))])
+  return { kind: 'session.signed', heads, key: keyIdOf(spki), signature: sign('sha256', text, { key: privateKey, dsaEncoding: 'ieee-p1363' }).toString('base64url') }
+}
+
+/** A log as an agent would write it: two sessions in turns, one checkpoint in the middle, both ends signed. */
+function honest(commands: number): StoredRecord[] {
+  const log: StoredRecord[] = []
+  const heads = new Map<string, { n: number; head: string }>()
+  const add = (event: { kind: string; session?: string }): void => {
+    const seq = log.length + 1
+    const last = event.session === undefined ? undefined : (heads.get(event.session) ?? { n: 0, head: genesisOf(event.session) })
+    const text = stamp(seq, last === undefined ? '' : `"chain":{"n":${last.n + 1},"prev":"${last.head}"},`, event)
+    if (event.session !== undefined && last !== undefined) heads.set(event.session, { n: last.n + 1, head: headOf(text) })
+    log.push({ position: BigInt(seq), source, kind: event.kind, session: event.session ?? null, seq: BigInt(seq), text })
+  }
+  const head = (session: string, closed: boolean): SessionHead => ({ session, records: heads.get(session)?.n ?? 0, head: heads.get(session)?.head ?? '', closed })
+  for (const session of sessions) add({ kind: 'session.start', session })
+  for (let index = 0; index < commands; index++) {
+    for (const session of sessions) add({ kind: 'command', session })
+    if (index === 1) add({ ...signedRecord(sessions.map((session) => head(session, false))), kind: 'session.signed' })
+  }
+  for (const session of sessions) {
+    add({ kind: 'session.end', session })
+    add({ ...signedRecord([head(session, true)]), kind: 'session.signed' })
+  }
+  return log
+}
+
+function verify(log: readonly StoredRecord[], now = 0): { bad: BadRecord | undefined; verifier: SessionVerifier } {
+  const verifier = new SessionVerifier(new Map([[source, spki]]))
+  for (const record of log) {
+    const bad = verifier.check(record)
+    if (bad !== undefined) return { bad, verifier }
+  }
+  return { bad: verifier.finish(now).bad, verifier }
+}
+
+/** As somebody would who can write the database: positions, the agent's numbers and links are made to fit again. */
+function repaired(log: readonly StoredRecord[], relink: boolean): StoredRecord[] {
+  const heads = new Map<string, { n: number; head: string }>()
+  return log.map((record, index) => {
+    let text = record.text.replace(/"seq":\d+/, `"seq":${index + 1}`)
+    const link = chainOf(text)
+    if (relink && link !== undefined && record.session !== null) {
+      const last = heads.get(record.session) ?? { n: 0, head: genesisOf(record.session) }
+      text = text.replace(/"chain":\{[^}]*\}/, `"chain":{"n":${last.n + 1},"prev":"${last.head}"}`)
+      heads.set(record.session, { n: last.n + 1, head: headOf(text) })
+    }
+    return { ...record, position: BigInt(index + 1), seq: BigInt(index + 1), text }
+  })
+}
+
+test('an honest log is whole, and both sessions are signed', () => {
+  const { bad, verifier } = verify(honest(4))
+  expect(bad).toBeUndefined()
+  expect(verifier.finish(0).counts).toEqual({ signed: 2, lost: 0, open: 0, unchained: 0 })
+})
+
+test.each([false, true])('whatever is changed, taken out, moved or doubled shows, also when everything is made to fit again (links too: %s)', (relink) => {
+  const change = fc.oneof(
+    fc.record({ how: fc.constantFrom('edit' as const, 'delete' as const, 'double' as const), at: fc.nat(14), to: fc.nat(14) }),
+    fc.record({ how: fc.constant('move' as const), at: fc.nat(14), to: fc.nat(14) }),
+    fc.record({ how: fc.constant('cut' as const), at: fc.nat(14), to: fc.nat(14) }),
+  )
+  fc.assert(
+    fc.property(change, ({ how, at, to }) => {
+      const log = honest(4)
+      const index = at % log.length
+      const record = log[index]
+      if (record === undefined || record.kind === 'session.signed') return
+      if (how === 'edit') log[index] = { ...record, text: record.text.replace('"kind"', '"by":"evil","kind"') }
+      else if (how === 'delete') log.splice(index, 1)
+      else if (how === 'double') log.splice((to % log.length) + 1, 0, record)
+      else if (how === 'cut') log.splice(index)
+      else {
+        const [moved] = log.splice(index, 1)
+        const other = to % log.length
+        // Only among its own session's records does a place mean anything.
+        if (other === index || moved === undefined || !log.slice(Math.min(index, other), Math.max(index, other)).some(({ session }) => session === moved.session)) return
+        log.splice(other, 0, moved)
+      }
+      const { bad, verifier } = verify(repaired(log, relink))
+      // What is cut off at the end leaves sessions open: the log's own head and the control plane's books tell.
+      if (how === 'cut') expect(bad !== undefined || verifier.finish(0).counts.signed < 2).toBe(true)
+      else expect(bad).toBeDefined()
+    }),
+    { numRuns: 500 },
+  )
+})
+
+test('names the record', () => {
+  const log = honest(4)
+  const edited = log.map((record) => (record.position === 5n ? { ...record, text: record.text.replace('command', 'commanD') } : record))
+  expect(verify(edited).bad?.position).toBe('5')
+  expect(verify(edited).bad?.problem).toMatch(/^changed: the record is not the one that its agent (wrote|signed)/)
+  expect(verify(log.filter(({ position }) => position !== 5n)).bad?.problem).toMatch(/^missing: records 5 to 5 of agent:01/)
+  expect(verify([...log.slice(0, 5), ...log.slice(4)]).bad?.problem).toMatch(/^reordered/)
+})
+
+test('a session whose grant ran out and that nobody closed', () => {
+  const opened: StoredRecord = { position: 1n, source: 'control-plane', kind: 'session.opened', session: sessions[0], seq: null, text: '{"kind":"session.opened","expires_at":"2026-01-01T00:00:00Z"}' }
+  const log = [opened, ...honest(1).slice(0, 1).map((record) => ({ ...record, position: 2n }))]
+  expect(verify(log, Date.parse('2026-01-01T00:05:00Z')).bad).toBeUndefined()
+  expect(verify(log, Date.parse('2026-01-02T00:00:00Z')).bad?.problem).toMatch(/^never closed/)
+  const lost: StoredRecord = { position: 3n, source: 'control-plane', kind: 'session.lost', session: sessions[0], seq: null, text: '{}' }
+  const { bad, verifier } = verify([...log, lost], Date.parse('2026-01-02T00:00:00Z'))
+  expect(bad).toBeUndefined()
+  expect(verifier.finish(0).counts.lost).toBe(1)
+})
+
+test('a signature by another key, or one that cannot be read, is no signature', () => {
+  const log = honest(1)
+  const other = new SessionVerifier(new Map([[source, generateKeyPairSync('ec', { namedCurve: 'P-256' }).publicKey.export({ type: 'spki', format: 'der' })]]))
+  expect(log.map((record) => other.check(record)).find((bad) => bad !== undefined)?.problem).toMatch(/key that is not the one/)
+  const broken = log.map((record) => (record.kind === 'session.signed' ? { ...record, text: '{"signature":1}' } : record))
+  expect(verify(broken).bad?.problem).toMatch(/can not be read/)
+})
