@@ -1,0 +1,222 @@
+import { createHash } from 'node:crypto'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { genesisOf, headOf } from '@sallyport/audit-log'
+import pg from 'pg'
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { Client, psql } from '../support/client.js'
+import { eventually } from '../support/direct.js'
+import { hasSshd, policyFor, SshHome } from '../support/ssh.js'
+import { Stack } from '../support/stack.js'
+
+/**
+ * Somebody who can write the control plane's database changes what was recorded, ever more carefully: at last with all hashes
+ * made to fit again. `sallyport audit verify` names the place every time.
+ */
+let stack: Stack
+let database: pg.Client
+const folder = mkdtempSync(path.join(tmpdir(), 'sallyport-tamper-'))
+const sessions = hasSshd ? 4 : 3
+
+interface Row {
+  position: string
+  kind: string
+  session_id: string | null
+  body: string
+}
+
+beforeAll(async () => {
+  const policyFile = path.join(folder, 'policy.yaml')
+  const orders = ['apiVersion: sallyport.dev/v1', 'kind: Policy', 'metadata: { name: test-on-orders }', 'spec:', '  subjects: [{ workload: shop-ci }]', '  targets: { names: [orders-db], protocol: postgres }', '  rules:', '    - { allow: sql.select, on: "public.*" }', '']
+  writeFileSync(policyFile, [policyFor('web-01', ['{ allow: ssh.exec, argv: ["echo ..."] }']), orders.join('\n')].join('---\n'))
+  stack = await Stack.start({ policyFile })
+  const directory = path.join(stack.line.dataDir, 'api')
+  const port = Number(readFileSync(path.join(directory, 'postgres/postmaster.pid'), 'utf8').split('\n')[3])
+  database = new pg.Client({ host: '127.0.0.1', port, user: 'sallyport', database: 'postgres', password: readFileSync(path.join(directory, 'postgres-password'), 'utf8').trim() })
+  await database.connect()
+  for (const sql of ['SELECT 1 AS first', 'SELECT id, status FROM orders ORDER BY id LIMIT 3', 'SELECT 2 AS last']) expect((await psql(await stack.pgEnv(), sql)).code).toBe(0)
+  if (hasSshd) {
+    const home = await SshHome.create(stack)
+    try {
+      expect((await home.run('ssh', ['web-01', 'echo what is recorded'])).code).toBe(0)
+    } finally {
+      home.remove()
+    }
+  }
+  // The signatures come right behind the ends.
+  await eventually(async () => (await rows("kind = 'session.signed'")).length >= sessions, 'the ends are signed')
+  // From here on the control plane signs nothing that disagrees.
+  await eventually(async () => (await database.query('SELECT 1 FROM audit_checkpoint c JOIN audit_head h ON c."position" = h."position"')).rowCount === 1, 'the control plane has signed the head', 20_000)
+  for (const table of ['event', 'audit_head', 'audit_checkpoint']) await database.query(`CREATE TABLE kept_${table} AS SELECT * FROM ${table}`)
+})
+
+afterEach(async () => {
+  for (const table of ['event', 'audit_head', 'audit_checkpoint']) {
+    await database.query(`DELETE FROM ${table}`)
+    await database.query(`INSERT INTO ${table} SELECT * FROM kept_${table}`)
+  }
+})
+
+afterAll(async () => {
+  await database?.end()
+  await stack?.stop()
+  rmSync(folder, { recursive: true, force: true })
+})
+
+async function rows(where: string): Promise<Row[]> {
+  return (await database.query<Row>(`SELECT "position", kind, session_id, body FROM event WHERE ${where} ORDER BY "position"`)).rows
+}
+
+async function verify(): Promise<{ code: number; said: string }> {
+  const [command = '', ...args] = stack.line.cli.argv
+  const client = new Client(command, [...args, 'audit', 'verify'], { PATH: process.env['PATH'] ?? '', HOME: stack.line.dataDir, ...stack.line.cli.env })
+  const code = await client.exited
+  return { code, said: client.stdout + client.stderr }
+}
+
+async function broken(position: string | number, problem: RegExp): Promise<void> {
+  const { code, said } = await verify()
+  expect(code, said).toBe(1)
+  expect(said).toContain(`BROKEN at position ${position}:`)
+  expect(said).toMatch(problem)
+}
+
+/** Computes every hash from a position on anew, sets the head, and takes away the checkpoints that speak against it. */
+async function chainAnew(from: bigint): Promise<void> {
+  let previous: Buffer = (await database.query('SELECT hash FROM event WHERE "position" = $1', [String(from - 1n)])).rows[0]?.hash ?? Buffer.alloc(32)
+  let position = from - 1n
+  for (const row of await rows(`"position" >= ${from}`)) {
+    position += 1n
+    const place = Buffer.alloc(8)
+    place.writeBigUInt64BE(position)
+    const hash = createHash('sha256').update(previous).update(place).update(row.body).digest()
+    await database.query('UPDATE event SET "position" = $1, prev_hash = $2, hash = $3 WHERE "position" = $4', [String(position), previous, hash, row.position])
+    previous = hash
+  }
+  await database.query('UPDATE audit_head SET "position" = $1, hash = $2', [String(position), previous])
+  await database.query('DELETE FROM audit_checkpoint WHERE "position" >= $1', [String(from)])
+}
+
+/** A command in the middle, and what its session's next record is. */
+async function middle(): Promise<{ command: Row; next: Row }> {
+  const command = (await rows("kind = 'command' AND body LIKE '%FROM orders%'"))[0]
+  const next = (await rows(`session_id = '${command?.session_id}' AND "position" > ${command?.position} AND source LIKE 'agent:%'`))[0]
+  if (command === undefined || next === undefined) throw new Error('no command')
+  return { command, next }
+}
+
+const edit = (position: string): Promise<unknown> => database.query(`UPDATE event SET body = replace(body, 'FROM orders', 'FROM order_') WHERE "position" = $1`, [position])
+
+test('before: whole, and each session is signed by its agent', async () => {
+  const { code, said } = await verify()
+  expect(code, said).toBe(0)
+  expect(said).toMatch(/The chain is whole: \d+ events/)
+  expect(said).toContain(`Sessions: ${sessions} whole and signed by their agents`)
+})
+
+describe('without chaining anew', () => {
+  test('a body edited', async () => {
+    const { command } = await middle()
+    await edit(command.position)
+    await broken(command.position, /changed: the hash does not agree/)
+  })
+
+  test('a column edited, which is all that searches see', async () => {
+    const { command } = await middle()
+    await database.query(`UPDATE event SET identity = 'somebody-else' WHERE "position" = $1`, [command.position])
+    await broken(command.position, /changed: the column identity/)
+  })
+
+  test('a record deleted', async () => {
+    const { command } = await middle()
+    await database.query('DELETE FROM event WHERE "position" = $1', [command.position])
+    await broken(command.position, /missing/)
+  })
+
+  test('the last records deleted', async () => {
+    const last = (await rows('TRUE')).at(-3)
+    await database.query('DELETE FROM event WHERE "position" >= $1', [last?.position])
+    await broken(last?.position ?? '', /truncated/)
+  })
+
+  test('two records swapped', async () => {
+    const { command, next } = await middle()
+    await database.query('UPDATE event SET "position" = 0 WHERE "position" = $1', [command.position])
+    await database.query('UPDATE event SET "position" = $1 WHERE "position" = $2', [command.position, next.position])
+    await database.query('UPDATE event SET "position" = $1 WHERE "position" = 0', [next.position])
+    await broken(command.position, /reordered: the record belongs at position/)
+  })
+
+  test.skipIf(!hasSshd)('a recording edited', async () => {
+    const [recording] = await rows("kind = 'recording'")
+    await database.query(`UPDATE event SET body = replace(body, '"chunks":[', '"chunks":[ ') WHERE "position" = $1`, [recording?.position])
+    await broken(recording?.position ?? 'a recording', /changed/)
+  })
+})
+
+describe('with every hash of the control plane made to fit again', () => {
+  test('a body edited: the agent’s next record names another', async () => {
+    const { command, next } = await middle()
+    await edit(command.position)
+    await chainAnew(BigInt(command.position))
+    await broken(command.position, new RegExp(`changed: the record is not the one that its agent wrote; its next one, at position ${next.position}`))
+  })
+
+  test.skipIf(!hasSshd)('a recording edited', async () => {
+    const [recording] = await rows("kind = 'recording'")
+    await database.query(`UPDATE event SET body = replace(body, '"chunks":[', '"chunks":[ ') WHERE "position" = $1`, [recording?.position])
+    await chainAnew(BigInt(recording?.position ?? 1))
+    await broken(recording?.position ?? 'a recording', /changed: the record is not the one that its agent wrote/)
+  })
+
+  test('a body edited, and the agent’s links of the session too: its signature remains', async () => {
+    const { command } = await middle()
+    await edit(command.position)
+    const chain = await rows(`session_id = '${command.session_id}' AND source LIKE 'agent:%' AND kind NOT IN ('alert')`)
+    let previous = genesisOf(command.session_id ?? '')
+    for (const row of chain) {
+      const key = ',"event":'
+      const at = row.body.indexOf(key) + key.length
+      const text = row.body.slice(at, -1).replace(/"prev":"[\w-]{43}"/, `"prev":"${previous}"`)
+      previous = headOf(text)
+      await database.query('UPDATE event SET body = $1 WHERE "position" = $2', [`${row.body.slice(0, at)}${text}}`, row.position])
+    }
+    await chainAnew(BigInt(command.position))
+    await broken(chain.at(-1)?.position ?? '', /changed: the record is not the one that its agent signed at position/)
+  })
+
+  test('a record taken out: the agent’s numbers have a hole', async () => {
+    const { command } = await middle()
+    await database.query('DELETE FROM event WHERE "position" = $1', [command.position])
+    await chainAnew(BigInt(command.position))
+    await broken(command.position, /missing: records \d+ to \d+ of agent:/)
+  })
+
+  test('a session’s end taken out, with its signature', async () => {
+    const { command } = await middle()
+    const [end] = await rows(`session_id = '${command.session_id}' AND kind = 'session.end'`)
+    await database.query(`DELETE FROM event WHERE "position" IN ($1, $2)`, [end?.position, String(BigInt(end?.position ?? 0) + 1n)])
+    await chainAnew(BigInt(end?.position ?? 1))
+    await broken(end?.position ?? '', /missing|truncated/)
+  })
+
+  test('a record doubled at the end', async () => {
+    const { command } = await middle()
+    const last = (await rows('TRUE')).at(-1)
+    await database.query(
+      `INSERT INTO event SELECT ($2::bigint + 1), gen_random_uuid(), "time", received_at, source, NULL, kind, session_id, command, identity, target, actions, objects, decision, rule, body, prev_hash, hash FROM event WHERE "position" = $1`,
+      [command.position, last?.position],
+    )
+    await chainAnew(BigInt(last?.position ?? 0) + 1n)
+    await broken(BigInt(last?.position ?? 0) + 1n + '', /changed: the column|reordered|forked/)
+  })
+
+  test('the whole database set back to an older state', async () => {
+    const older = (await rows('TRUE')).at(-6)
+    await database.query('DELETE FROM event WHERE "position" > $1', [older?.position])
+    await database.query('DELETE FROM audit_checkpoint WHERE "position" > $1', [older?.position])
+    await database.query('UPDATE audit_head SET "position" = $1, hash = (SELECT hash FROM event WHERE "position" = $1)', [older?.position])
+    await broken(BigInt(older?.position ?? 0) + 1n + '', /truncated/)
+  })
+})
