@@ -7,7 +7,7 @@ const word = /[A-Za-z_\u0080-\uffff][A-Za-z0-9_$\u0080-\uffff]*/y
 const number = /(?:\d|\.\d)[0-9A-Za-z_.]*(?:(?<=[eE])[+-]\d+)?/y
 const dollar = /\$(?:[A-Za-z_\u0080-\uffff][A-Za-z0-9_\u0080-\uffff]*)?\$/y
 const space = /\s+/y
-const prefix = /^(?:[eEbBxXnN]|[uU]&)$/
+const prefix = /^[eEbBxXnN]$/
 
 const matchAt = (pattern: RegExp, text: string, at: number): string | undefined => {
   pattern.lastIndex = at
@@ -42,6 +42,8 @@ function blockComment(text: string, from: number): number {
 /** SQL with `?` for every literal. Comments go, since people put values into them. Quoted identifiers stay. */
 export function sqlWithoutLiterals(text: string): string {
   let out = ''
+  /** The string that comes next is an E'…', where a backslash escapes in any case. */
+  let escapes = false
   for (let at = 0; at < text.length; ) {
     const c = text[at] ?? ''
     const two = text.slice(at, at + 2)
@@ -56,8 +58,10 @@ export function sqlWithoutLiterals(text: string): string {
       continue
     }
     if (c === "'") {
-      // Whether a backslash escapes depends on the server's settings: where the text can be read in two ways, the longer one is a value.
-      at = Math.max(quoted(text, at, "'", false), text.includes('\\', at) ? quoted(text, at, "'", true) : 0)
+      // Whether a backslash escapes depends on the server's settings: where that makes two readings, all of the rest is a value.
+      const [plain, escaped] = [quoted(text, at, "'", false), quoted(text, at, "'", true)]
+      at = escapes || plain === escaped ? escaped : text.length
+      escapes = false
       out += '?'
       continue
     }
@@ -84,7 +88,9 @@ export function sqlWithoutLiterals(text: string): string {
     if (name !== undefined) {
       at += name.length
       // E'…', B'…', X'…', U&'…': the prefix belongs to the literal.
-      if (!(prefix.test(name) && text[at] === "'")) out += name
+      if (/^[uU]$/.test(name) && text.startsWith("&'", at)) at++
+      else if (!(prefix.test(name) && text[at] === "'")) out += name
+      escapes = /^[eE]$/.test(name) && text[at] === "'"
       continue
     }
     const gap = matchAt(space, text, at)

@@ -21,6 +21,9 @@ export function syslogMessage(record: ShapedRecord, spec: Pick<Spec, 'facility' 
   return Buffer.from(`<${spec.facility * 8 + severity}>1 ${record.time} ${spec.hostname} sallyport - ${msgid || '-'} [sallyport@${spec.enterpriseId} ${params}] \ufeff${record.json}`)
 }
 
+/** Between the last byte and our end, so that a receiver's own close is seen as such. */
+const settleMs = 20
+
 /** Octet counting (RFC 6587 3.4.1, RFC 5425 4.3). */
 const framed = (message: Buffer): Buffer => Buffer.concat([Buffer.from(`${message.length} `), message])
 
@@ -59,14 +62,21 @@ function exchange(spec: Spec, options: SecureContextOptions | undefined, data: B
     const abort = (): void => fail('TIMEOUT')
     if (signal.aborted) return abort()
     signal.addEventListener('abort', abort, { once: true })
-    let written = false
+    let finishing = false
     socket.once(options ? 'secureConnect' : 'connect', () => {
-      written = true
-      socket.end(data)
+      socket.write(data, () => {
+        setTimeout(() => {
+          finishing = true
+          socket.end()
+        }, settleMs)
+      })
     })
     socket.resume()
-    // Before everything was written, an end is a refusal.
-    socket.on('end', () => (ended = written && socket.writableFinished))
+    socket.on('end', () => {
+      // An end before ours is a refusal: the receiver closed without waiting for what we write.
+      ended = finishing
+      if (!finishing) fail('CLOSED_EARLY')
+    })
     socket.on('error', (error: NodeJS.ErrnoException) => fail(error.code ?? error.name))
     socket.on('close', (hadError) => {
       signal.removeEventListener('abort', abort)

@@ -6,6 +6,8 @@ import { actor, endpoint, session, target, user } from './parts.js'
 
 /** What stands in a class's own fields already, and isn't repeated below `unmapped`. */
 const mapped = new Set(['text', 'time', 'kind', 'v'])
+/** Findings have states of their own: one that is told is new. */
+const newFinding = [1, 'New'] as const
 const statusNames = { success: [1, 'Success'], failure: [2, 'Failure'], unknown: [0, 'Unknown'] } as const
 
 /** An event in OCSF. The mapping of every kind stands in docs/sinks.md; a test validates each against the published schema. */
@@ -14,7 +16,7 @@ export function ocsf(read: ReadEvent): object {
   const found = classify(read)
   const of = classes[found.class]
   const [severityId, severity] = severityOf(read)
-  const [statusId, status] = statusNames[outcomeOf(read)]
+  const [statusId, status] = found.class === 'finding' ? newFinding : statusNames[outcomeOf(read)]
   const duration = numberOf(event['duration_us'])
   const control = controlOf(read)
   return present({
@@ -22,7 +24,7 @@ export function ocsf(read: ReadEvent): object {
     ...found.fields,
     class_uid: of.uid, class_name: of.name, category_uid: of.category, category_name: of.categoryName,
     activity_id: found.activity, activity_name: found.activityName,
-    type_uid: of.uid * 100 + found.activity, type_name: `${of.name}: ${found.activityName}`,
+    type_uid: of.uid * 100 + found.activity, type_name: `${of.name}: ${found.activity === 99 ? 'Other' : found.activityName}`,
     time: millisOf(read), severity_id: severityId, severity, status_id: statusId, status,
     status_code: textOf(event['error_code']) ?? textOf(event['code']),
     status_detail: textOf(event['error_message']) ?? textOf(fieldsOf(event['decision'])['reason']),
