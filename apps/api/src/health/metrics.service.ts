@@ -6,6 +6,12 @@ import { OpenSessionService } from '../grpc/open-session.service.js'
 import { SinksService } from '../sinks/sinks.service.js'
 import { SessionsRepository } from '../sessions/sessions.repository.js'
 
+/** What a gauge by sink needs to have. */
+interface SinkGauge {
+  reset(): void
+  set(labels: { readonly sink: string }, value: number): void
+}
+
 type SinkStatus = Awaited<ReturnType<SinksService['status']>>[number]
 
 /** What Prometheus reads. Counts only: no names, no ids. */
@@ -34,18 +40,16 @@ export class MetricsService {
   /** By the name of the sink, which an administrator gave. */
   #sinkGauges(): void {
     const bySink = (read: (sink: SinkStatus) => number) => (): Record<string, number> => Object.fromEntries(this.#sinks.map((sink) => [sink.name, read(sink)]))
-    const gauge = (name: string, help: string, read: Parameters<typeof bySink>[0]): void => {
-      const values = bySink(read)
-      const made = this.#metrics.gauge(name, help, ['sink'])
+    const follow = (gauge: SinkGauge, read: (sink: SinkStatus) => number): void => {
       this.#collect.push(() => {
-        made.reset()
-        for (const [sink, value] of Object.entries(values())) made.set({ sink }, value)
+        gauge.reset()
+        for (const sink of this.#sinks) gauge.set({ sink: sink.name }, read(sink))
       })
     }
-    gauge('sink_lag_records', 'Positions of the audit chain that the sink has not passed', (sink) => Number(sink.lag.records))
-    gauge('sink_lag_seconds', 'Age of the oldest event that the sink has not passed', (sink) => sink.lag.seconds)
-    gauge('sink_dead_letters', 'Events that the receiver refused and that wait for a person', (sink) => sink.deadLetters)
-    gauge('sink_failing', '1 while the receiver does not acknowledge', (sink) => (sink.failing ? 1 : 0))
+    follow(this.#metrics.gauge('sink_lag_records', 'Positions of the audit chain that the sink has not passed', ['sink']), (sink) => Number(sink.lag.records))
+    follow(this.#metrics.gauge('sink_lag_seconds', 'Age of the oldest event that the sink has not passed', ['sink']), (sink) => sink.lag.seconds)
+    follow(this.#metrics.gauge('sink_dead_letters', 'Events that the receiver refused and that wait for a person', ['sink']), (sink) => sink.deadLetters)
+    follow(this.#metrics.gauge('sink_failing', '1 while the receiver does not acknowledge', ['sink']), (sink) => (sink.failing ? 1 : 0))
     this.#metrics.totals('sink_events_sent_total', 'Events acknowledged by the receiver, sent by this replica', 'sink', bySink((sink) => sink.counts.sent))
     this.#metrics.totals('sink_batches_failed_total', 'Batches that were not acknowledged, sent by this replica', 'sink', bySink((sink) => sink.counts.failed))
     this.#metrics.totals('sink_dead_letters_total', 'Events refused, sent by this replica', 'sink', bySink((sink) => sink.counts.dead_letters))

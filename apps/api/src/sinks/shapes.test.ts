@@ -85,7 +85,7 @@ describe('OCSF 1.5.0', () => {
     const good: Record<string, unknown> = JSON.parse(shapeEvent(commandOf('postgres', 'sql.select', 'SELECT 1'), { shape: 'ocsf', mask: keepAll, keys }).json)
     expect(ocsfProblems(good)).toEqual([])
     expect(ocsfProblems({ ...good, severity_id: 42 })).toEqual(['severity_id is 42, which the schema does not list'])
-    expect(ocsfProblems({ ...good, severity: 'Fatal' })).toEqual(['severity_id is Low, but severity says Fatal'])
+    expect(ocsfProblems({ ...good, severity: 'Fatal' })).toEqual(['severity_id is Low, but severity says "Fatal"'])
     expect(ocsfProblems({ ...good, invented: 1 })).toEqual(['invented is not an attribute here'])
     expect(ocsfProblems({ ...good, database: undefined, actor: {}, time: '2026' })).toHaveLength(4)
     const { actor: _, ...without } = good

@@ -24,7 +24,9 @@ export interface PumpOptions {
   readonly idleMs?: number
 }
 
-const leaseSeconds = 30
+/** After a control plane died, its sinks wait so long for another. Written again by a heartbeat, also while a receiver takes its time. */
+const leaseSeconds = 15
+const heartbeatMs = 5000
 const retriesAtOnce = 100
 /** How many further events may prove that a receiver works which refused all of a batch. */
 const witnesses = 20
@@ -75,13 +77,13 @@ export class SinkPump {
 
   /** The sink's row while the lease is ours. It is written again well before it ends, not at every look. */
   async #owned(): Promise<SinkState | undefined> {
-    const { name, owner, repository, spec } = this.options
+    const { name, owner, repository } = this.options
     if (Date.now() < this.#renewAt) {
       const state = await repository.state(name)
       if (state?.owner === owner) return state
     }
-    const state = await repository.own(name, owner, leaseSeconds + 2 * spec.timeoutSeconds)
-    this.#renewAt = state ? Date.now() + (leaseSeconds * 1000) / 3 : 0
+    const state = await repository.own(name, owner, leaseSeconds)
+    this.#renewAt = state ? Date.now() + heartbeatMs : 0
     return state
   }
 
@@ -181,17 +183,22 @@ export class SinkPump {
     } catch (error) {
       return { settled: 0, accepted: 0, rejected: [], failure: asDeliveryError(error) }
     }
-    // Each request of a batch has the timeout; the lease is renewed for the time that halving takes.
+    // Each request of a batch has the timeout. The lease is checked before each: another may have taken over.
     const sender = this.#sender
     const { name, owner, repository, spec } = this.options
     const timed: Sender = {
       send: async (part) => {
-        if (!(await repository.own(name, owner, leaseSeconds + 2 * spec.timeoutSeconds))) throw new DeliveryError('unavailable', 'LEASE_LOST', 'another control plane sends to this sink')
+        if (!(await repository.own(name, owner, leaseSeconds))) throw new DeliveryError('unavailable', 'LEASE_LOST', 'another control plane sends to this sink')
         return sender.send(part, AbortSignal.timeout(spec.timeoutSeconds * 1000))
       },
       close: () => sender.close(),
     }
-    return deliver(batch, timed, this.#stop.signal)
+    const heartbeat = setInterval(() => void repository.own(name, owner, leaseSeconds).catch(() => undefined), heartbeatMs)
+    try {
+      return await deliver(batch, timed, this.#stop.signal)
+    } finally {
+      clearInterval(heartbeat)
+    }
   }
 
   async #advanced(position: bigint, sent: number, refused: readonly Refused[]): Promise<boolean> {

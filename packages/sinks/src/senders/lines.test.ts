@@ -25,7 +25,7 @@ it('appends, goes on after a rotation, and starts a new line after half a one', 
   await sender.send(recordsAt(3), signal)
   await sender.close()
   expect(await readFile(path + '.1')).toEqual(jsonLines(recordsAt(1)))
-  expect(await readFile(path, 'utf8')).toBe(`${jsonLines(recordsAt(2))}{"half":\n${jsonLines(recordsAt(3))}`)
+  expect(await readFile(path, 'utf8')).toBe(`${jsonLines(recordsAt(2)).toString()}{"half":\n${jsonLines(recordsAt(3)).toString()}`)
 })
 
 it('does not follow a link out of its directory', async () => {

@@ -84,7 +84,7 @@ function checkValue(path: string, value: unknown, rule: Rule, siblings: Values, 
   if (caption === undefined) return [`${path} is ${String(value)}, which the schema does not list`]
   const told = rule.s === undefined ? undefined : siblings[rule.s]
   // 99, Other: the source names it itself.
-  return told === undefined || value === 99 || told === caption ? [] : [`${path} is ${caption}, but ${String(rule.s)} says ${String(told)}`]
+  return told === undefined || value === 99 || told === caption ? [] : [`${path} is ${caption}, but ${String(rule.s)} says ${JSON.stringify(told)}`]
 }
 
 function hasType(value: unknown, type: string): boolean {
