@@ -236,6 +236,20 @@ describe('the pump', () => {
     await expect.poll(async () => (await repository.state(slow.name))?.lastError ?? '', wait).toContain('TIMEOUT')
   })
 
+  it('stops within seconds while a receiver hangs, and leaves the sink to the next one', async () => {
+    const r = await rig()
+    await append(...lost(4))
+    r.behave = () => new Promise(() => undefined)
+    const pump = r.pump('first')
+    await sleep(200)
+    const before = Date.now()
+    await pump.stop()
+    expect(Date.now() - before).toBeLessThan(7000)
+    r.behave = () => Promise.resolve([])
+    r.pump('second')
+    await expect.poll(() => r.taken, { ...wait, timeout: 3000 }).toEqual(expected(4))
+  })
+
   it('sends the kinds that are asked for, and passes over the others without sending', async () => {
     const r = await rig('kinds: [sink, session.killed]')
     await append(...lost(30), { kind: 'session.killed', session: 's', by: 'ada', reason: 'x' }, { kind: 'sink.recovered', sink: 'other' })

@@ -27,6 +27,7 @@ export interface PumpOptions {
 /** After a control plane died, its sinks wait so long for another. Written again by a heartbeat, also while a receiver takes its time. */
 const leaseSeconds = 15
 const heartbeatMs = 5000
+const stopMs = 5000
 const retriesAtOnce = 100
 /** How many further events may prove that a receiver works which refused all of a batch. */
 const witnesses = 20
@@ -37,6 +38,8 @@ const witnesses = 20
  */
 export class SinkPump {
   readonly #stop = new AbortController()
+  /** Ends what is under way; it comes again. */
+  readonly #cut = new AbortController()
   readonly #done: Promise<void>
   #sender: Sender | undefined
   #retryAfter: number | undefined
@@ -48,10 +51,12 @@ export class SinkPump {
     this.#done = this.#run()
   }
 
-  /** Lets the batch under way come to its end, at most its own timeout, and gives the lease back. */
+  /** Lets the batch under way come to its end, if it does so soon, and gives the lease back. */
   async stop(): Promise<void> {
     this.#stop.abort()
+    const cut = setTimeout(() => this.#cut.abort(), stopMs)
     await this.#done
+    clearTimeout(cut)
   }
 
   async #run(): Promise<void> {
@@ -189,13 +194,13 @@ export class SinkPump {
     const timed: Sender = {
       send: async (part) => {
         if (!(await repository.own(name, owner, leaseSeconds))) throw new DeliveryError('unavailable', 'LEASE_LOST', 'another control plane sends to this sink')
-        return sender.send(part, AbortSignal.timeout(spec.timeoutSeconds * 1000))
+        return sender.send(part, AbortSignal.any([this.#cut.signal, AbortSignal.timeout(spec.timeoutSeconds * 1000)]))
       },
       close: () => sender.close(),
     }
     const heartbeat = setInterval(() => void repository.own(name, owner, leaseSeconds).catch(() => undefined), heartbeatMs)
     try {
-      return await deliver(batch, timed, this.#stop.signal)
+      return await deliver(batch, timed, this.#cut.signal)
     } finally {
       clearInterval(heartbeat)
     }
