@@ -155,5 +155,5 @@ test('a document can name neither a secret of the control plane nor a receiver w
     expect((await apply(spec)).status, spec).toBe(422)
   }
   expect((await apply('{ webhook: { url: "http://127.0.0.1:9/", secret: "env:SALLYPORT_MASTER_KEY" } }')).status).toBe(200)
-  expect((await stack.api('POST', '/v1/sinks/evil/test')).body).toMatchObject({ ok: false, code: 'SECRET_UNAVAILABLE' })
+  expect((await stack.api('POST', '/v1/sinks/evil/test')).body).toMatchObject({ ok: false, code: 'SECRET_UNAVAILABLE', reason: expect.stringContaining('is not allowed') })
 })
