@@ -9,6 +9,7 @@ import { registerExec } from './commands/exec.js'
 import { registerKubeconfig } from './commands/kubeconfig.js'
 import { registerPolicy } from './commands/policy.js'
 import { registerSessions } from './commands/sessions.js'
+import { registerSinks } from './commands/sinks.js'
 import { registerTargets } from './commands/targets.js'
 import { registerUsers } from './commands/users.js'
 import { CliError, exitCode } from './errors.js'
@@ -32,6 +33,7 @@ function program(): Command {
   registerApprovals(sallyport)
   registerSessions(sallyport)
   registerAudit(sallyport)
+  registerSinks(sallyport)
   registerPolicy(sallyport)
   registerApply(sallyport)
   registerTargets(sallyport)

@@ -21,6 +21,8 @@ export type ControlPlaneEventBody =
   | NodeEvent
   | TokenCreated
   | TokenRevoked
+  | SinkEvent
+  | SinkAsked
   | Alert
 
 export interface EventIdentity {
@@ -199,6 +201,28 @@ export interface TokenRevoked {
   readonly token: string
   readonly user: string
   readonly by: string
+}
+
+/**
+ * What became of a sink. Told once per failure: these events go to the sinks, too, and must not make more of themselves.
+ */
+export interface SinkEvent {
+  readonly kind: 'sink.failing' | 'sink.recovered' | 'sink.dead_letter'
+  readonly sink: string
+  /** Of the last failure, or of the first event refused. */
+  readonly code?: string
+  readonly reason?: string
+  readonly failing_since?: string
+  readonly position?: string
+}
+
+/** What a person had a sink do. */
+export interface SinkAsked {
+  readonly kind: 'sink.retried' | 'sink.tested'
+  readonly sink: string
+  readonly by: string
+  readonly count?: number
+  readonly ok?: boolean
 }
 
 /** Something a person should look at. `code` is stable; `detail` holds facts, never a secret. */

@@ -67,6 +67,11 @@ export class KeysService implements OnModuleInit {
     return new Uint8Array(hkdfSync('sha256', (await this.#keys()).maskRoot, '', `sallyport-mask-v1:${target}`, 32))
   }
 
+  /** The 32-byte key of what sinks make of statements (keyed digests) or of identities (pseudonyms). One per installation. */
+  async sinkKey(of: 'statement' | 'identity'): Promise<Uint8Array> {
+    return new Uint8Array(hkdfSync('sha256', (await this.#keys()).maskRoot, '', `sallyport-sink-v1:${of}`, 32))
+  }
+
   /** A stable fake for what doesn't exist, so that an answer doesn't tell whether it does. */
   async decoy(label: string, bytes: number): Promise<Buffer> {
     return Buffer.from(hkdfSync('sha256', (await this.#keys()).mockRoot, '', `sallyport-decoy-v1:${label}`, bytes))

@@ -77,4 +77,18 @@ spec:
     - { as: shop-ci, run: "DROP TABLE orders", expect: hold }
     - { as: shop-ci, run: "SELECT * FROM orders", expect: allow }
 `,
+  Sink: `apiVersion: sallyport.dev/v1
+kind: Sink
+metadata: { name: siem }
+spec:
+  splunk_hec:
+    url: https://hec.example.com:8088
+    token: env:SALLYPORT_SINK_HEC_TOKEN
+    acknowledge: true
+  shape: ocsf
+  kinds: [command, session, approval, auth, alert]
+  mask: { statement: without_parameters, identity: keep }
+  batch: { records: 500, bytes: 1MiB }
+  alertAfter: 5m
+`,
 }

@@ -3,6 +3,7 @@ import type { DocumentContext } from './context.js'
 import { labelsField, nameField, textField } from './fields.js'
 import { groupSpec, identityProviderSpec, userSpec, workloadSpec } from './identity.js'
 import { policySpec } from './policy.js'
+import { sinkSpec } from './sink.js'
 import { targetSpec } from './target.js'
 
 export const apiVersion = 'sallyport.dev/v1'
@@ -52,6 +53,7 @@ export function documentKinds(context: DocumentContext) {
     Group: defineKind('Group', groupSpec),
     Target: defineKind('Target', targetSpec(context)),
     Policy: defineKind('Policy', policySpec(context)),
+    Sink: defineKind('Sink', sinkSpec),
   }
 }
 
@@ -66,6 +68,7 @@ export type UserDocument = Read<'User'>
 export type GroupDocument = Read<'Group'>
 export type TargetDocument = Read<'Target'>
 export type PolicyDocument = Read<'Policy'>
+export type SinkDocument = Read<'Sink'>
 export type Document = { [K in DocumentKind]: Read<K> }[DocumentKind]
 export type DocumentByKind = { readonly [K in DocumentKind]: Read<K> }
 
@@ -76,6 +79,7 @@ export const documentKindNames = [
   'Group',
   'Target',
   'Policy',
+  'Sink',
 ] as const satisfies readonly DocumentKind[]
 
 export function isDocumentKind(text: unknown): text is DocumentKind {

@@ -1,0 +1,47 @@
+import { Body, Controller, Get, HttpCode, Param, Post, Query } from '@nestjs/common'
+import { ApiBearerAuth, ApiOperation, ApiTags } from '@nestjs/swagger'
+import { CurrentUser, Permission } from '../access/permission.js'
+import type { Principal } from '../access/principal.js'
+import { ApiBodyOf, ApiQueryOf } from '../openapi/schema.js'
+import { ZodPipe } from '../problem/zod.pipe.js'
+import { lettersQuerySchema, retrySchema, type LettersQuery, type RetryRequest, type TestReply } from './sinks.dto.js'
+import { SinksService } from './sinks.service.js'
+
+@ApiTags('sinks')
+@ApiBearerAuth()
+@Controller('v1/sinks')
+export class SinksController {
+  constructor(private readonly sinks: SinksService) {}
+
+  @Get()
+  @Permission('auditor')
+  @ApiOperation({ summary: 'Sinks: state, cursor, lag, last error' })
+  async list() {
+    return { items: await this.sinks.list() }
+  }
+
+  @Get(':name/dead-letters')
+  @Permission('auditor')
+  @ApiOperation({ summary: 'Events that the receiver refused, oldest first' })
+  @ApiQueryOf(lettersQuerySchema)
+  letters(@Param('name') name: string, @Query(new ZodPipe(lettersQuerySchema)) query: LettersQuery) {
+    return this.sinks.letters(name, BigInt(query.cursor ?? '0'), query.limit)
+  }
+
+  @Post(':name/dead-letters/retry')
+  @Permission('operator')
+  @HttpCode(202)
+  @ApiBodyOf(retrySchema)
+  @ApiOperation({ summary: 'Send dead letters again' })
+  async retry(@Param('name') name: string, @Body(new ZodPipe(retrySchema)) body: RetryRequest, @CurrentUser() user: Principal) {
+    return { retrying: await this.sinks.retry(name, body.positions?.map(BigInt), user.user) }
+  }
+
+  @Post(':name/test')
+  @Permission('operator')
+  @HttpCode(200)
+  @ApiOperation({ summary: 'Send a made-up event; the cursor stays' })
+  test(@Param('name') name: string, @CurrentUser() user: Principal): Promise<TestReply> {
+    return this.sinks.test(name, user.user)
+  }
+}

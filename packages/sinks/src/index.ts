@@ -1,0 +1,8 @@
+export { asDeliveryError, backoffMs, deliver, DeliveryError, type Outcome, type Rejected, type Sender } from './delivery.js'
+export { mustMask, type MaskKeys } from './masking.js'
+export { textOf, type StoredEvent } from './record.js'
+export { openSender, type SenderContext } from './senders/open.js'
+export type { ResolveSecret } from './senders/secrets.js'
+export { shapeEvent, type ShapedRecord, type Shaping } from './shape.js'
+export { ecsVersion } from './shapes/ecs.js'
+export { ocsfVersion } from './shapes/ocsf/classes.js'
