@@ -115,6 +115,38 @@ test('before: whole, and each session is signed by its agent', async () => {
   expect(said).toContain(`Sessions: ${sessions} whole and signed by their agents`)
 })
 
+test('a session as a file: verified by the published keys alone, and broken by the smallest change', async () => {
+  const [end] = await rows("kind = 'session.end'")
+  const cli = async (...args: string[]): Promise<{ code: number; said: string }> => {
+    const [command = '', ...before] = stack.line.cli.argv
+    const client = new Client(command, [...before, ...args], { PATH: process.env['PATH'] ?? '', HOME: folder, ...stack.line.cli.env })
+    const code = await client.exited
+    return { code, said: client.stdout + client.stderr }
+  }
+  const file = path.join(folder, 'bundle.jsonl')
+  const keys = path.join(folder, 'keys.json')
+  expect((await cli('audit', 'bundle', end?.session_id ?? '', '--output', file)).said).toContain('Wrote')
+  writeFileSync(keys, (await cli('audit', 'keys')).said)
+  // No control plane at hand.
+  const offline = async (bundle: string): Promise<{ code: number; said: string }> => {
+    const [command = '', ...before] = stack.line.cli.argv
+    const client = new Client(command, [...before, 'audit', 'verify', '--offline', bundle, '--keys', keys], { PATH: process.env['PATH'] ?? '', HOME: folder })
+    const code = await client.exited
+    return { code, said: client.stdout + client.stderr }
+  }
+  const good = await offline(file)
+  expect(good.said).toMatch(/The session is whole: [0-9a-f-]{36}, \d+ records by agent:/)
+  expect(good.code).toBe(0)
+  const lines = readFileSync(file, 'utf8').trimEnd().split('\n')
+  const at = lines.findIndex((line) => line.includes('\\"kind\\":\\"command\\"'))
+  writeFileSync(`${file}.edited`, lines.map((line, index) => (index === at ? line.replace('SELECT', 'SELEKT') : line)).join('\n'))
+  expect(await offline(`${file}.edited`)).toMatchObject({ code: 1, said: expect.stringContaining(`BROKEN at line ${at + 1}: changed`) })
+  writeFileSync(`${file}.cut`, lines.slice(0, -2).join('\n'))
+  expect(await offline(`${file}.cut`)).toMatchObject({ code: 1, said: expect.stringContaining('truncated') })
+  expect((await rows("kind = 'session.viewed'")).length).toBe(1)
+  await database.query("DELETE FROM event WHERE kind = 'session.viewed'")
+})
+
 describe('without chaining anew', () => {
   test('a body edited', async () => {
     const { command } = await middle()
@@ -195,10 +227,12 @@ describe('with every hash of the control plane made to fit again', () => {
 
   test('a session’s end taken out, with its signature', async () => {
     const { command } = await middle()
-    const [end] = await rows(`session_id = '${command.session_id}' AND kind = 'session.end'`)
-    await database.query(`DELETE FROM event WHERE "position" IN ($1, $2)`, [end?.position, String(BigInt(end?.position ?? 0) + 1n)])
-    await chainAnew(BigInt(end?.position ?? 1))
-    await broken(end?.position ?? '', /missing|truncated/)
+    const taken = await rows(`(session_id = '${command.session_id}' AND kind = 'session.end') OR (kind = 'session.signed' AND body LIKE '%${command.session_id}%')`)
+    await database.query('DELETE FROM event WHERE "position" = ANY($1)', [taken.map(({ position }) => position)])
+    await chainAnew(BigInt(taken[0]?.position ?? 1))
+    const { code, said } = await verify()
+    expect(code, said).toBe(1)
+    expect(said).toMatch(/missing: records \d+ to \d+ of agent:|truncated/)
   })
 
   test('a record doubled at the end', async () => {

@@ -61,8 +61,14 @@ export class SessionVerifier {
   readonly #lastSeq = new Map<string, bigint>()
   #unchained = 0
 
-  /** @param keys public keys (SPKI, DER) of agents by their source, `agent:<node id>` */
-  constructor(keys: ReadonlyMap<string, Uint8Array>) {
+  /**
+   * @param keys public keys (SPKI, DER) of agents by their source, `agent:<node id>`
+   * @param only the one session whose records are given; signatures speak of others as well
+   */
+  constructor(
+    keys: ReadonlyMap<string, Uint8Array>,
+    private readonly only?: string,
+  ) {
     for (const [source, spki] of keys) {
       const key = publicKeyOf(spki)
       // One that can't be read vouches for nothing; where something is signed by it, that is said.
@@ -139,10 +145,9 @@ export class SessionVerifier {
       return undefined
     }
     this.#chaining.add(source)
-    if (!state.unchained || state.records > 0) {
-      const bad = follows(link.n, link.prev, state, position, session)
-      if (bad !== undefined) return bad
-    }
+    // Behind records that were not chained (an older agent's, which crashed) a chain begins, too: with its first link.
+    const bad = follows(link.n, link.prev, state, position, session)
+    if (bad !== undefined) return bad
     state.records = link.n
     state.head = headOf(text)
     state.position = position
@@ -161,6 +166,7 @@ export class SessionVerifier {
       return { position: at, problem: "changed: the agent's signature does not fit what it is said to sign" }
     }
     for (const head of signed.heads) {
+      if (this.only !== undefined && head.session !== this.only) continue
       const bad = this.#agrees(head, at)
       if (bad !== undefined) return bad
     }

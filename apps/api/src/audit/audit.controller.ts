@@ -29,6 +29,13 @@ export class AuditController {
     return this.events.search(query)
   }
 
+  @Get('audit/keys')
+  @Permission('signed-in')
+  @ApiOperation({ summary: 'The public keys (JWK) with which the control plane signs statements: hand them out with bundles, by another way' })
+  async keys(): Promise<{ keys: readonly object[] }> {
+    return { keys: await this.verifier.publicKeys() }
+  }
+
   @Get('audit/verify')
   @Permission('auditor')
   @ApiOperation({ summary: 'Verify the whole audit chain; names the first bad record' })

@@ -2,6 +2,7 @@ import { Module } from '@nestjs/common'
 import { DatabaseModule } from '../database/database.module.js'
 import { AuditController } from './audit.controller.js'
 import { AuditRepository } from './audit.repository.js'
+import { BundlesService } from './bundles.service.js'
 import { ChainWriter } from './chain-writer.js'
 import { EventsService } from './events.service.js'
 import { RecordingsRepository } from './recordings.repository.js'
@@ -13,7 +14,7 @@ import { VerifyService } from './verify.service.js'
 @Module({
   imports: [DatabaseModule],
   controllers: [AuditController],
-  providers: [AuditRepository, ChainWriter, EventsService, RecordingsRepository, SearchRepository, SearchService, VerifyService],
-  exports: [EventsService, RecordingsRepository, SearchService],
+  providers: [AuditRepository, BundlesService, ChainWriter, EventsService, RecordingsRepository, SearchRepository, SearchService, VerifyService],
+  exports: [BundlesService, EventsService, RecordingsRepository, SearchService],
 })
 export class AuditModule {}

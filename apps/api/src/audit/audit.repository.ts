@@ -180,6 +180,23 @@ export class AuditRepository {
     return new Map(rows.map(({ id, publicKey }) => [`agent:${id}`, publicKey]))
   }
 
+  /** Bodies of the control plane's own events of a session, in order. */
+  async controlBodies(session: string): Promise<string[]> {
+    const rows = await this.prisma.$queryRaw<{ body: string }[]>`
+      SELECT body FROM event WHERE session_id = ${session}::uuid AND source = 'control-plane' ORDER BY "position"`
+    return rows.map((row) => row.body)
+  }
+
+  /** An agent's records of a session, and its signatures that name it, in order. */
+  recordsOf(session: string, agent: string, after: bigint, limit: number): Promise<{ position: bigint; body: string }[]> {
+    return this.prisma.$queryRaw<{ position: bigint; body: string }[]>`
+      SELECT "position", body FROM event
+      WHERE "position" > ${after} AND source = ${agent} AND kind <> 'alert'
+        AND (session_id = ${session}::uuid OR (kind = 'session.signed' AND position(${session} IN body) > 0
+          AND "position" > (SELECT min("position") FROM event WHERE session_id = ${session}::uuid)))
+      ORDER BY "position" LIMIT ${limit}`
+  }
+
   checkpoints(): Promise<{ position: bigint; hash: Uint8Array; jws: string }[]> {
     return this.prisma.auditCheckpoint.findMany({ orderBy: { position: 'asc' }, select: { position: true, hash: true, jws: true } })
   }

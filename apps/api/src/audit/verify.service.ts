@@ -128,10 +128,14 @@ export class VerifyService implements OnApplicationBootstrap, OnApplicationShutd
     return { ...bad, problem: `${bad.problem}; the record it does continue stands at ${predecessor}` }
   }
 
-  /** The control plane's public keys. */
-  async #keys(): Promise<VerifyKey[]> {
+  /** The control plane's public keys (JWK). */
+  async publicKeys(): Promise<z.infer<typeof bundleSchema>['keys']> {
     const { json } = await this.modules.get(KeysService, { strict: false }).trustBundle()
-    return Promise.all(bundleSchema.parse(JSON.parse(json)).keys.map((jwk) => importJWK(jwk, 'EdDSA')))
+    return bundleSchema.parse(JSON.parse(json)).keys
+  }
+
+  async #keys(): Promise<VerifyKey[]> {
+    return Promise.all((await this.publicKeys()).map((jwk) => importJWK(jwk, 'EdDSA')))
   }
 }
 

@@ -4,6 +4,7 @@ import { ApiBearerAuth, ApiOperation, ApiTags } from '@nestjs/swagger'
 import { z } from 'zod'
 import { CurrentUser, Permission } from '../access/permission.js'
 import type { Principal } from '../access/principal.js'
+import { BundlesService } from '../audit/bundles.service.js'
 import { SearchService } from '../audit/search.service.js'
 import { ApiBodyOf, ApiQueryOf } from '../openapi/schema.js'
 import { conflict, notFound } from '../problem/problem.js'
@@ -45,6 +46,7 @@ export class SessionsController {
     private readonly recordings: RecordingsService,
     private readonly watches: WatchService,
     private readonly views: ViewsService,
+    private readonly bundles: BundlesService,
   ) {}
 
   @Get()
@@ -90,6 +92,20 @@ export class SessionsController {
     const cast = await this.recordings.cast(await this.#visible(id, user), { command, raw })
     await this.views.record({ session: id, by: user.user, how: 'export', ...(command === undefined ? {} : { command_viewed: command }), ...(raw ? { raw } : {}) })
     return new StreamableFile(Readable.from(cast), { type: 'application/x-asciicast', disposition: `attachment; filename="${id}.cast"` })
+  }
+
+  @Get(':id/bundle')
+  @Permission('auditor')
+  @Header('cache-control', 'no-store')
+  @ApiOperation({
+    summary: "The session's records as a file that proves itself",
+    description: "JSON lines (docs/audit.md): the agent's records byte for byte, with its signature over their end, and a statement of the control plane. `sallyport audit verify --offline` checks it with the keys of `GET /v1/audit/keys` alone.",
+  })
+  async bundle(@Param('id', ParseUUIDPipe) id: string, @CurrentUser() user: Principal) {
+    const session = await this.#visible(id, user)
+    const lines = await this.bundles.ofSession(id, session.agentId)
+    await this.views.record({ session: id, by: user.user, how: 'export' })
+    return new StreamableFile(Readable.from(lines), { type: 'application/jsonl', disposition: `attachment; filename="${id}.bundle.jsonl"` })
   }
 
   @Get(':id/watch')

@@ -1,6 +1,11 @@
+import type { JsonWebKey } from 'node:crypto'
+import { createReadStream, createWriteStream, readFileSync } from 'node:fs'
+import { createInterface } from 'node:readline'
+import { pipeline } from 'node:stream/promises'
+import { verifyBundle } from '@sallyport/audit-log'
 import type { Command } from 'commander'
-import { contextOf, instant, whole } from '../context.js'
-import { exitCode } from '../errors.js'
+import { contextOf, instant, say, whole } from '../context.js'
+import { exitCode, usageError } from '../errors.js'
 import { asFields, asList, text, type Fields } from '../http/record.js'
 import { shortTime } from '../output/printer.js'
 import type { Column } from '../output/table.js'
@@ -51,9 +56,31 @@ export function registerAudit(program: Command): void {
       printer.list(events, columns, 'No events.', events.map(flat))
     })
 
-  audit.command('verify')
-    .description('check the hash chain from its beginning; exit code 1 when it is broken')
+  audit.command('bundle')
+    .description("a session's records as a file that a third party can verify")
+    .argument('<session>')
+    .requiredOption('--output <file>', 'write to this file, readable by you alone')
+    .action(async (session: string, options: { readonly output: string }, command: Command) => {
+      const { api } = contextOf(command)
+      const lines = await api.download(`/v1/sessions/${encodeURIComponent(session)}/bundle`, {}, 'application/jsonl')
+      await pipeline(lines, createWriteStream(options.output, { mode: 0o600 }))
+      say(visible(`Wrote ${options.output}. Whoever verifies it needs the keys of \`sallyport audit keys\`, by another way than the file.`))
+    })
+
+  audit.command('keys')
+    .description('the public keys with which bundles are verified (JSON)')
     .action(async (_options: object, command: Command) => {
+      const { api, printer } = contextOf(command)
+      const answer = await api.call('GET', '/v1/audit/keys')
+      printer.result(answer, () => visible(JSON.stringify(answer, undefined, 2)))
+    })
+
+  audit.command('verify')
+    .description('check the chains from their beginning; exit code 1 when one is broken')
+    .option('--offline <bundle>', 'check this file of `sallyport audit bundle`, without the control plane')
+    .option('--keys <file>', 'with --offline: the public keys, as `sallyport audit keys` prints them')
+    .action(async (options: { readonly offline?: string; readonly keys?: string }, command: Command) => {
+      if (options.offline !== undefined || options.keys !== undefined) return verifyOffline(options, command)
       const { api, printer } = contextOf(command)
       const answer = await api.call('GET', '/v1/audit/verify', { timeoutMilliseconds: 30 * 60_000 })
       const ok = answer['ok'] === true
@@ -66,6 +93,30 @@ export function registerAudit(program: Command): void {
         ),
       )
     })
+}
+
+async function verifyOffline({ offline, keys }: { readonly offline?: string; readonly keys?: string }, command: Command): Promise<void> {
+  if (offline === undefined || keys === undefined) throw usageError('--offline and --keys belong together: the file, and the public keys to check it with')
+  const { printer } = contextOf(command)
+  const answer = await verifyBundle(createInterface({ input: createReadStream(offline, 'utf8'), crlfDelay: Infinity }), readKeys(keys))
+  if (!answer.ok) process.exitCode = exitCode.error
+  printer.result({ ...answer }, () =>
+    visible(
+      answer.first_bad === undefined
+        ? `The session is whole: ${answer.session}, ${answer.records} records by ${answer.agent}, which signed their end; ${answer.control} events of the control plane, which signed them`
+        : `The bundle is BROKEN at line ${answer.first_bad.position}: ${answer.first_bad.problem}`,
+    ),
+  )
+}
+
+function readKeys(file: string): JsonWebKey[] {
+  let value: unknown
+  try {
+    value = JSON.parse(readFileSync(file, 'utf8'))
+  } catch {
+    throw usageError(`${file} is not a file of keys: write it with \`sallyport audit keys\``)
+  }
+  return asList(asFields(value)['keys']).map((key) => ({ ...key }))
 }
 
 /** How the agents vouch for the sessions in it. */
