@@ -58,20 +58,20 @@ describe('requests and their effects', () => {
     ['GET /api/v1/nodes/n-1', 'k8s.get nodes/-/n-1'],
     ['GET /api/v1/namespaces', 'k8s.list namespaces/-/*'],
     ['GET /api/v1/namespaces/shop', 'k8s.get namespaces/-/shop'],
-    ['GET /api/v1/namespaces/shop/status', 'k8s.get namespaces/-/shop/status'],
+    ['GET /api/v1/namespaces/shop/status', ['k8s.get namespaces/-/shop/status', 'k8s.get namespaces/-/shop | implied']],
     ['GET /apis/rbac.authorization.k8s.io/v1/clusterroles/system:node', 'k8s.get clusterroles.rbac.authorization.k8s.io/-/system:node'],
     ['GET /api/v1/namespaces/shop/secrets', 'k8s.list secrets/shop/* | sensitive'],
     ['GET /api/v1/secrets', 'k8s.list secrets/*/* | sensitive'],
     ['HEAD /api/v1/namespaces/shop/secrets/db', 'k8s.get secrets/shop/db | sensitive'],
-    ['GET /apis/apps/v1/namespaces/shop/deployments/api/scale', 'k8s.get deployments.apps/shop/api/scale'],
+    ['GET /apis/apps/v1/namespaces/shop/deployments/api/scale', ['k8s.get deployments.apps/shop/api/scale', 'k8s.get deployments.apps/shop/api | implied']],
     ['GET /api/v1/namespaces/shop/pods/api/log?container=main&follow=true&tailLines=10', 'k8s.logs pods/shop/api'],
     ['GET /api/v1/namespaces/shop/pods/api/proxy/admin', 'k8s.proxy pods/shop/api | must-name'],
     ['GET /api/v1/namespaces/shop/services/https:api:443/proxy/', 'k8s.proxy services/shop/api | must-name'],
     ['GET /api/v1/namespaces/shop/services/api:http/proxy', 'k8s.proxy services/shop/api | must-name'],
     ['GET /api/v1/nodes/n-1:10250/proxy/run/a//b', undefined],
     ['GET /api/v1/nodes/n-1:10250/proxy/pods', 'k8s.proxy nodes/-/n-1 | must-name'],
-    ['DELETE /apis/apiextensions.k8s.io/v1/customresourcedefinitions/widgets.example.com', ['k8s.delete customresourcedefinitions.apiextensions.k8s.io/-/widgets.example.com', 'k8s.delete widgets.example.com/*/* | implied']],
-    ['DELETE /apis/apiextensions.k8s.io/v1/customresourcedefinitions', ['k8s.deletecollection customresourcedefinitions.apiextensions.k8s.io/-/*', 'k8s.delete */*/* | implied']],
+    ['DELETE /apis/apiextensions.k8s.io/v1/customresourcedefinitions/widgets.example.com', ['k8s.delete customresourcedefinitions.apiextensions.k8s.io/-/widgets.example.com', 'k8s.delete widgets.example.com/*/* | implied', 'k8s.deletecollection widgets.example.com/*/* | implied']],
+    ['DELETE /apis/apiextensions.k8s.io/v1/customresourcedefinitions', ['k8s.deletecollection customresourcedefinitions.apiextensions.k8s.io/-/*', 'k8s.delete */*/* | implied', 'k8s.deletecollection */*/* | implied']],
     ['GET /api/v1/nodes/n-1/proxy/logs', 'k8s.proxy nodes/-/n-1 | must-name'],
     ['GET /api/v1/nodes/n-1/metrics', 'k8s.subresource nodes/-/n-1/metrics | must-name'],
     ['DELETE /api/v1/namespaces/shop/pods/api', 'k8s.delete pods/shop/api'],
@@ -101,12 +101,14 @@ describe('requests and their effects', () => {
     expect(effects(`POST ${shop}/configmaps`, { metadata: { generateName: 'a-' } })).toEqual(['k8s.create configmaps/shop/*'])
     expect(effects(`POST ${shop}/configmaps`, { metadata: { name: '*' } })).toEqual(['k8s.create configmaps/shop/*'])
     expect(effects(`POST ${shop}/pods/api/eviction`, { metadata: { name: 'api' } })).toEqual(['k8s.delete pods/shop/api'])
+    expect(effects(`POST ${shop}/bindings`, { metadata: { name: 'api' } })).toEqual(['k8s.subresource pods/shop/api/binding | must-name'])
+    expect(effects(`PUT ${shop}/services/a`, { metadata: { name: 'a', resourceVersion: '17' } })).toHaveLength(2)
     expect(effects(`POST ${shop}/serviceaccounts/x/token`, {})).toEqual(['k8s.token serviceaccounts/shop/x | must-name'])
     expect(effects(`PATCH ${shop}/pods/api/ephemeralcontainers`, {}, 'application/strategic-merge-patch+json')).toEqual(['k8s.ephemeral pods/shop/api'])
     expect(effects(`PUT ${shop}/configmaps/a`, { metadata: { name: 'a' } })).toEqual(['k8s.update configmaps/shop/a', 'k8s.create configmaps/shop/a'])
     expect(effects(`PUT ${shop}/configmaps/a`, { metadata: { name: 'a', resourceVersion: '0' } })).toHaveLength(2)
     expect(effects(`PUT ${shop}/configmaps/a`, { metadata: { name: 'a', resourceVersion: '17' } })).toEqual(['k8s.update configmaps/shop/a'])
-    expect(effects('DELETE /api/v1/namespaces/shop')).toEqual(['k8s.delete namespaces/-/shop', 'k8s.delete */shop/* | implied'])
+    expect(effects('DELETE /api/v1/namespaces/shop')).toEqual(['k8s.delete namespaces/-/shop', 'k8s.delete */shop/* | implied', 'k8s.deletecollection */shop/* | implied'])
     expect(effects('POST /apis/authorization.k8s.io/v1/selfsubjectaccessreviews', {})).toEqual(['k8s.review selfsubjectaccessreviews.authorization.k8s.io/-/* | harmless'])
     expect(effects('POST /apis/authorization.k8s.io/v1/subjectaccessreviews', {})).toEqual(['k8s.review subjectaccessreviews.authorization.k8s.io/-/*'])
   })
@@ -124,6 +126,17 @@ describe('requests and their effects', () => {
     ['two service accounts', 'POST /api/v1/namespaces/shop/pods', 'application/json', { spec: { serviceAccountName: 'admin', serviceAccount: 'default' } }, { service_account: ['admin', 'default'] }],
     ['a long patch', 'PATCH /api/v1/namespaces/shop/configmaps/a', 'application/merge-patch+json', { data: Object.fromEntries(Array.from({ length: 201 }, (_, index) => [`k${index}`, 'x'])) }, { uncertain: ['changed'] }],
     ['many images', 'POST /api/v1/namespaces/shop/pods', 'application/json', { spec: { containers: Array.from({ length: 51 }, (_, index) => ({ image: `i-${index}` })) } }, { uncertain: ['image'] }],
+    ['two numbers of replicas', 'PATCH /apis/apps/v1/namespaces/shop/deployments/api', 'application/merge-patch+json', { spec: { replicas: 0, x: { spec: { replicas: 5 } } } }, { replicas: [0, 5], scaled_to_zero: true }],
+    ['a job that is stopped', 'PATCH /apis/batch/v1/namespaces/shop/jobs/a', 'application/merge-patch+json', { spec: { parallelism: 0 } }, { scaled_to_zero: true }],
+    ['a process of its node', 'POST /api/v1/namespaces/shop/pods', 'application/json', { spec: { securityContext: { windowsOptions: { hostProcess: true } } } }, { privileged: true }],
+    ["a volume that is a node's folder", 'POST /api/v1/persistentvolumes', 'application/json', { spec: { local: { path: '/' } } }, { host_path: true }],
+    ['secrets by other names', 'POST /api/v1/namespaces/shop/pods', 'application/json', { spec: { imagePullSecrets: [{ name: 'a' }], volumes: [{ projected: { sources: [{ secret: { name: 'b' } }] } }, { csi: { nodePublishSecretRef: { name: 'c' } } }] } }, { secret_refs: ['a', 'b', 'c'] }],
+    ['positions that other readers take', 'PATCH /api/v1/namespaces/shop/pods/a', 'application/json-patch+json', [{ op: 'add', path: '/spec/containers/0/securityContext/capabilities/add/-1', value: 'X' }], { capabilities_added: ['X'] }],
+    ['what stood in what is replaced', 'PATCH /apis/apps/v1/namespaces/shop/deployments/api', 'application/json-patch+json', [{ op: 'replace', path: '/spec', value: { a: 1 } }], { uncertain: ['changed'] }],
+    ['what stood in what is removed', 'PATCH /apis/apps/v1/namespaces/shop/deployments/api', 'application/merge-patch+json', { spec: null }, { uncertain: ['changed'] }],
+    ['directives', 'PATCH /apis/apps/v1/namespaces/shop/deployments/api', 'application/strategic-merge-patch+json', { metadata: { '$deleteFromPrimitiveList/finalizers': ['a'] } }, { uncertain: ['changed'] }],
+    ['seconds in another form', 'DELETE /api/v1/namespaces/shop/pods/api?gracePeriodSeconds=00&orphanDependents=true', 'application/json', '', { grace_seconds: '0', propagation: 'Orphan' }],
+    ['options of an eviction', 'POST /api/v1/namespaces/shop/pods/api/eviction', 'application/json', { deleteOptions: { gracePeriodSeconds: 0 } }, { grace_seconds: '0', eviction: true }],
     ['a token Secret', 'POST /api/v1/namespaces/shop/secrets', 'application/json', { type: 'kubernetes.io/service-account-token' }, { escalates: true }],
     ['a webhook', 'PUT /apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations/a', 'application/json', {}, { escalates: true }],
     ['an API service', 'POST /apis/apiregistration.k8s.io/v1/apiservices', 'application/json', {}, { escalates: true }],
@@ -292,6 +305,20 @@ test('the text that people see holds no value of a Secret, and the digest is of 
   expect(command.facts).toMatchObject({ body_bytes: bytes.length })
   const other = commandOf(request, parseBody(request, asked, Buffer.concat([bytes, Buffer.from(' ')])))
   expect(other.facts?.['body_sha256']).not.toBe(command.facts?.['body_sha256'])
+})
+
+test('of a label that is taken away it is certain what changes, and a dry run of what is proxied is none', () => {
+  const label = head('PATCH /api/v1/namespaces/shop/pods/a', { 'content-type': 'application/merge-patch+json' }, true)
+  const [patched] = effectsOf(parseRequest(label), parseBody(parseRequest(label), label, Buffer.from('{"metadata":{"labels":{"a":null}}}')))
+  expect(patched?.details).toMatchObject({ changed: ['metadata.labels.a'] })
+  expect(patched?.details).not.toHaveProperty('uncertain')
+  expect(effectsOf(parse('POST /api/v1/namespaces/shop/services/a/proxy/x?dryRun=All'), undefined)[0]?.details).not.toHaveProperty('dry_run')
+})
+
+test('the token that a TokenReview asks about stands in no event', () => {
+  const asked = head('POST /apis/authentication.k8s.io/v1/tokenreviews', { 'content-type': 'application/json' }, true)
+  const request = parseRequest(asked)
+  expect(JSON.stringify(commandOf(request, parseBody(request, asked, Buffer.from('{"spec":{"token":"tops"}}'))))).not.toContain('tops')
 })
 
 test('a protobuf body is what the API server says it is', () => {

@@ -29,8 +29,15 @@ export function commandOf(request: KubernetesRequest, body: RequestBody | undefi
 
 function bodyText(request: KubernetesRequest, { value }: RequestBody): string {
   const secret = request.kind === 'resource' && request.group === '' && request.resource === 'secrets'
-  const text = JSON.stringify(withoutSecrets(value, secret), undefined, 2)
+  const token = request.kind === 'resource' && request.resource === 'tokenreviews'
+  const text = JSON.stringify(token ? withoutToken(value) : withoutSecrets(value, secret), undefined, 2)
   return text.length > maxBodyText ? `${text.slice(0, maxBodyText)}\n… (${text.length - maxBodyText} more characters; body_sha256 covers them)` : text
+}
+
+/** A TokenReview asks about somebody's token: it is still good. */
+function withoutToken(value: JsonValue): JsonValue {
+  if (!isObject(value) || !isObject(value['spec'])) return hidden
+  return { ...value, spec: { ...value['spec'], token: hidden } }
 }
 
 /** Values of Secrets stand in no event, wherever in the body the Secret stands. */

@@ -18,6 +18,11 @@ const rights: ReadonlySet<string> = new Set([
 ])
 /** These only when they are written: a volume can be a node's disk, a namespace's labels say what its pods may do. */
 const rightsToWrite: ReadonlySet<string> = new Set(['/persistentvolumes', '/namespaces', '/serviceaccounts/token'])
+/** Of these the API server makes the missing one whatever version a PUT says (k8s.io/kubernetes, AllowCreateOnUpdate). */
+const createdByUpdate: ReadonlySet<string> = new Set([
+  '/services', '/endpoints', '/events', 'events.k8s.io/events', 'coordination.k8s.io/leases', 'discovery.k8s.io/endpointslices',
+  'rbac.authorization.k8s.io/roles', 'rbac.authorization.k8s.io/clusterroles', 'rbac.authorization.k8s.io/rolebindings', 'rbac.authorization.k8s.io/clusterrolebindings',
+])
 const writing: ReadonlySet<string> = new Set(['create', 'update', 'patch'])
 /** Subresources that are a part of the object, read and written like it. */
 const parts: ReadonlySet<string> = new Set(['status', 'scale', 'resize', 'finalize'])
@@ -36,22 +41,26 @@ export function effectsOf(request: KubernetesRequest, body: RequestBody | undefi
   const review = `${request.group}/${request.resource}`
   if (isOwnReview(request)) return [{ action: 'k8s.review', resource, harmless: true, details: facts }]
   if (request.verb === 'create' && otherReviews.has(review)) return [{ action: 'k8s.review', resource, details: facts }]
+  // The old form of pods/NAME/binding: it puts a pod on a node.
+  if (request.group === '' && request.resource === 'bindings') return [{ action: 'k8s.subresource', resource: `pods/${request.namespace}/${nameInBody(request, body) ?? '*'}/binding`, details: { ...facts, mustName: true } }]
   if (request.subresource !== undefined && !parts.has(request.subresource)) return ofSubresource(request, request.subresource, resource, facts)
   const effects: Effect[] = [{ action: `k8s.${request.verb}`, resource, details: facts }]
+  // What is forbidden on the object is forbidden on its parts: a status is the whole object, a scale its replicas.
+  if (request.subresource !== undefined) effects.push({ action: `k8s.${request.verb}`, resource: objectOf(request, request.name ?? '*'), implied: true, details: facts })
   if (mayCreate(request, body)) effects.push({ action: 'k8s.create', resource, details: facts })
   const along = deletedAlong(request)
-  if (along !== undefined) effects.push({ action: 'k8s.delete', resource: along.resource, implied: true, details: { because: along.because } })
+  if (along !== undefined) for (const action of ['k8s.delete', 'k8s.deletecollection']) effects.push({ action, resource: along.resource, implied: true, details: { because: along.because } })
   return effects
 }
 
 /** Server-side apply makes the object when there is none; so does a PUT that says no version of what it replaces. */
-function mayCreate({ verb, subresource }: ResourceRequest, body: RequestBody | undefined): boolean {
+function mayCreate({ verb, subresource, group, resource }: ResourceRequest, body: RequestBody | undefined): boolean {
   if (subresource !== undefined || body === undefined) return false
   if (body.type === 'apply-patch') return true
   if (verb !== 'update') return false
   const metadata = isObject(body.value) ? body.value['metadata'] : undefined
   const version = isObject(metadata) ? metadata['resourceVersion'] : undefined
-  return typeof version !== 'string' || version === '' || version === '0'
+  return createdByUpdate.has(`${group}/${resource}`) || typeof version !== 'string' || version === '' || version === '0'
 }
 
 /** What a deletion takes along, whatever its options are. */
@@ -64,12 +73,13 @@ function deletedAlong({ group, resource, subresource, verb, name }: ResourceRequ
 }
 
 /** Options of a deletion, which stand in its body. */
-function deletionOf({ verb }: ResourceRequest, { value }: RequestBody): JsonObject {
-  if ((verb !== 'delete' && verb !== 'deletecollection') || !isObject(value)) return {}
-  const { dryRun, propagationPolicy, gracePeriodSeconds } = value
+function deletionOf({ verb, subresource }: ResourceRequest, { value: body }: RequestBody): JsonObject {
+  const value = subresource === 'eviction' && isObject(body) ? body['deleteOptions'] : verb === 'delete' || verb === 'deletecollection' ? body : undefined
+  if (!isObject(value)) return {}
+  const { dryRun, propagationPolicy, gracePeriodSeconds, orphanDependents } = value
   return {
     ...(Array.isArray(dryRun) && dryRun.includes('All') ? { dry_run: true } : {}),
-    ...(typeof propagationPolicy === 'string' ? { propagation: propagationPolicy } : {}),
+    ...(typeof propagationPolicy === 'string' ? { propagation: propagationPolicy } : orphanDependents === true ? { propagation: 'Orphan' } : {}),
     ...(typeof gracePeriodSeconds === 'number' ? { grace_seconds: String(gracePeriodSeconds) } : {}),
   }
 }
@@ -161,15 +171,24 @@ function detailsOf(request: ResourceRequest): JsonObject {
   const details: Record<string, JsonObject[string]> = { verb, group, version, resource, namespace }
   if (name !== undefined) details['name'] = name
   if (subresource !== undefined) details['subresource'] = subresource
+  // What stands behind a proxied path is another server's.
+  if (subresource === 'proxy') return { ...details, ...(resource === 'nodes' ? { escalates: true } : {}) }
   for (const [fact, parameter] of textFacts) {
     const value = query_(parameter)
-    if (value !== undefined) details[fact] = value
+    if (value !== undefined) details[fact] = fact === 'grace_seconds' ? String(Number(value)) : value
   }
+  if (query_('orphanDependents') === 'true' && details['propagation'] === undefined) details['propagation'] = 'Orphan'
   for (const parameter of ['stdin', 'tty', 'follow', 'previous', 'force'] as const) if (query_(parameter) === 'true') details[parameter] = true
   if (query_('dryRun') === 'All') details['dry_run'] = true
-  if (subresource === 'portforward') details['ports'] = valuesOf(query, 'ports').flatMap((value) => value.split(','))
+  if (subresource === 'portforward') {
+    const ports = valuesOf(query, 'ports').flatMap((value) => value.split(','))
+    details['ports'] = ports
+    if (ports.length > 0) details['port'] = ports.map(Number)
+  }
   if (group === '' && resource === 'secrets') details['sensitive'] = true
   const full = `${group}/${resource}`
+  // Amazon EKS reads from it who is who.
+  if (full === '/configmaps' && namespace === 'kube-system' && name === 'aws-auth' && verb !== 'get') details['escalates'] = true
   if (rights.has(full) || (writing.has(verb) && rightsToWrite.has(subresource === 'token' ? `${full}/token` : full))) details['escalates'] = true
   return details
 }

@@ -25,7 +25,7 @@ export function factsOfBody(body: RequestBody): JsonObject {
   const kind = isObject(body.value) && typeof body.value['kind'] === 'string' ? { kind: body.value['kind'] } : {}
   const isPatch = body.type !== 'json' && body.type !== 'yaml' && body.type !== 'protobuf'
   const changed = isPatch ? changedPaths(body) : []
-  if (changed.length > maxChanged) found.uncertain.add('changed')
+  if (changed.length > maxChanged || (isPatch && changesMoreThanItSays(body))) found.uncertain.add('changed')
   return {
     ...kind,
     ...found.facts(),
@@ -46,6 +46,30 @@ function changedPaths({ type, value }: RequestBody): string[] {
   return paths.filter((path) => type !== 'apply-patch' || !/^(apiVersion|kind|metadata\.(name|namespace))$/.test(path))
 }
 
+/** Below these stand texts by key: who takes one away takes nothing else along. */
+const flatMaps = /^(?:metadata\.(?:labels|annotations)|data|binaryData|stringData)\../
+
+/** Whether a patch may change fields that it doesn't name: it takes away or replaces what others stand in. */
+function changesMoreThanItSays({ type, value }: RequestBody): boolean {
+  if (type === 'json-patch') {
+    const operations = Array.isArray(value) ? value.filter(isObject).filter(({ op }) => op !== 'test') : []
+    return operations.some(({ op, path, value: set }) => {
+      if (typeof path !== 'string' || flatMaps.test(pointerParts(path).join('.'))) return false
+      return op === 'remove' || op === 'move' || op === 'copy' || (typeof set === 'object' && set !== null)
+    })
+  }
+  return takesAway(value, [], 0)
+}
+
+function takesAway(value: JsonValue, path: readonly string[], depth: number): boolean {
+  if (depth > maxDepth) return true
+  if (value === null) return !flatMaps.test(path.join('.'))
+  if (Array.isArray(value)) return value.some((entry) => isObject(entry) && takesAway(entry, path, depth + 1))
+  if (!isObject(value)) return false
+  // Directives of strategic merge patches; the order of elements alone changes nothing.
+  return Object.entries(value).some(([key, inner]) => (key.startsWith('$') ? !key.startsWith('$setElementOrder/') : takesAway(inner, [...path, key], depth + 1)))
+}
+
 function leaves(value: JsonValue, path: readonly string[], found: string[], depth: number): void {
   if (found.length > maxChanged) return
   if (!isObject(value) || depth > maxDepth || Object.keys(value).length === 0) {
@@ -60,6 +84,7 @@ class Finder {
   readonly uncertain = new Set<string>()
   readonly #flags = new Map<string, JsonValue>()
   readonly #lists = new Map<string, Set<string>>()
+  readonly #numbers = new Set<number>()
 
   facts(): JsonObject {
     const lists: [string, JsonValue][] = []
@@ -68,7 +93,9 @@ class Finder {
       const [only] = values
       lists.push([name, name === 'service_account' && values.size === 1 && only !== undefined ? only : [...values].slice(0, maxListed)])
     }
-    return { ...Object.fromEntries(this.#flags), ...Object.fromEntries(lists) }
+    const [only, ...more] = this.#numbers
+    const replicas = only === undefined ? {} : { replicas: more.length === 0 ? only : [only, ...more].slice(0, maxListed) }
+    return { ...Object.fromEntries(this.#flags), ...replicas, ...Object.fromEntries(lists) }
   }
 
   /** A JSON patch sets its value where the pointer leads; `copy` and `move` take it from where nobody has looked. */
@@ -81,7 +108,7 @@ class Finder {
     if (value === undefined) return
     let nested: JsonValue = value
     // An index names an element of a list; a map's key of digits holds nothing that is looked for here.
-    for (const part of pointerParts(path).reverse()) nested = part === '-' || /^[0-9]+$/.test(part) ? [nested] : { [part]: nested }
+    for (const part of pointerParts(path).reverse()) nested = part === '-' || /^[-+]?[0-9]+$/.test(part) ? [nested] : { [part]: nested }
     this.visit(nested, [], 0)
   }
 
@@ -125,22 +152,46 @@ class Finder {
         return
       case 'replicas':
         if (typeof value === 'number' && path.at(-1) === 'spec') {
-          this.#flags.set('replicas', value)
+          this.#numbers.add(value)
           if (value === 0) this.#flags.set('scaled_to_zero', true)
         }
         return
+      case 'parallelism':
+        if (value === 0) this.#flags.set('scaled_to_zero', true)
+        return
+      case 'hostProcess':
+        // Windows: a container that is a process of its node.
+        if (value === true) this.#flags.set('privileged', true)
+        return
+      case 'local':
+        if (isObject(value) && typeof value['path'] === 'string') this.#flags.set('host_path', true)
+        return
+      case 'imagePullSecrets':
+        if (Array.isArray(value)) for (const one of value) if (isObject(one)) this.#secret(one['name'])
+        return
+      case 'secret':
+        // A projected volume's source; an ordinary one says secretName.
+        if (isObject(value)) this.#secret(value['name'])
+        return
       case 'type':
         // A Secret of this type is filled with a token that never expires (Kubernetes: "Service account token Secrets").
-        if (value === 'kubernetes.io/service-account-token' && path.length === 0) this.#flags.set('escalates', true)
+        if ((value === 'kubernetes.io/service-account-token' || value === 'bootstrap.kubernetes.io/token') && path.length === 0) this.#flags.set('escalates', true)
         return
       case 'secretName':
-        if (typeof value === 'string') this.#list('secret_refs', value.slice(0, 253))
+        this.#secret(value)
         return
       case 'secretRef':
       case 'secretKeyRef':
-        if (isObject(value) && typeof value['name'] === 'string') this.#list('secret_refs', value['name'].slice(0, 253))
+        if (isObject(value)) this.#secret(value['name'])
         return
+      default:
+        // Drivers of volumes: nodePublishSecretRef, controllerExpandSecretRef …
+        if (key.endsWith('SecretRef') && isObject(value)) this.#secret(value['name'])
     }
+  }
+
+  #secret(name: JsonValue | undefined): void {
+    if (typeof name === 'string') this.#list('secret_refs', name.slice(0, 253))
   }
 
   #list(name: string, value: string): void {
