@@ -316,7 +316,8 @@ describe.skipIf(!hasKubectl)('sessions', () => {
     const replay = await cluster.cli(['sessions', 'replay', found.session, '--speed', '100'], cluster.stack.line.cli.env)
     await replay.exited
     expect(replay.stdout).toContain('to be replayed')
-    expect((await cluster.stack.api('GET', '/v1/audit/verify')).body.ok).toBe(true)
+    const { body } = await cluster.stack.api('GET', '/v1/audit/verify')
+    expect(body.ok, JSON.stringify(body)).toBe(true)
   })
 })
 

@@ -325,7 +325,7 @@ describe('record', () => {
     expect(replay.stdout).toContain(marker)
     expect(replay.stdout).toMatch(/\*\*\*@/)
     const verify = new Client(command, [...args, 'audit', 'verify'], { ...(process.env as Record<string, string>), ...stack.line.cli.env })
-    expect({ code: await verify.exited, out: verify.stdout, err: verify.stderr }).toMatchObject({ code: 0 })
+    expect({ code: await verify.exited, out: verify.stdout, err: verify.stderr }, verify.stdout).toMatchObject({ code: 0 })
   })
 
   test('refused logins are on record', async () => {

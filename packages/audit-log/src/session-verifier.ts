@@ -45,6 +45,10 @@ interface State {
 
 /** Signed heads in one record. */
 const maxHeads = 10_000
+/** Sessions that ended whose state is kept. */
+const maxLate = 50_000
+/** Kinds of record that may stand behind their session's end. */
+const closing: ReadonlySet<string> = new Set(['command.end', 'command.released', 'recording'])
 
 /**
  * Checks the chains that agents sign, over stored records in their order. What the control plane's own chain can't tell
@@ -56,8 +60,9 @@ export class SessionVerifier {
   readonly #sessions = new Map<string, State>()
   /** Sources that chain: from their first chained record on, one without a link has been changed. */
   readonly #chaining = new Set<string>()
-  /** Sessions whose signed end has been met: nothing of them may follow. */
-  readonly #closed = new Set<string>()
+  /** Sessions whose signed end has been met, the latest of them with their state: what was under way is closed a little later. */
+  readonly #closed = new Map<string, State | undefined>()
+  readonly #late: string[] = []
   readonly #lastSeq = new Map<string, bigint>()
   #unchained = 0
 
@@ -102,8 +107,9 @@ export class SessionVerifier {
     let bad: BadRecord | undefined
     for (const [session, state] of this.#sessions) {
       if (state.lost) lost += 1
-      else if (state.until !== undefined && state.until < now && !state.ended && bad === undefined) {
-        bad = { position: String(state.position), problem: `never closed: session ${session} ends with this record; its grant has run out, and neither its agent nor the control plane has written an end` }
+      else if (state.until !== undefined && state.until < now && !state.unchained && bad === undefined) {
+        const missing = state.ended ? "its end is not signed by its agent" : 'neither its agent nor the control plane has written an end'
+        bad = { position: String(state.position), problem: `never closed: session ${session} ends with this record; its grant has run out, and ${missing}` }
       } else open += 1
     }
     return { counts: { signed: this.#closed.size, lost, open, unchained: this.#unchained }, bad }
@@ -131,7 +137,7 @@ export class SessionVerifier {
   }
 
   #link({ position, source, kind, text }: StoredRecord, session: string): BadRecord | undefined {
-    if (this.#closed.has(session)) return { position: String(position), problem: `forked: session ${session} goes on after the end that its agent signed` }
+    if (this.#closed.has(session) && !this.#reopen(session, kind)) return { position: String(position), problem: `forked: session ${session} goes on after the end that its agent signed` }
     const state = this.#sessions.get(session) ?? this.#begin(source, session, position)
     const link = chainOf(text)
     if (link === undefined) {
@@ -146,6 +152,7 @@ export class SessionVerifier {
     }
     this.#chaining.add(source)
     // Behind records that were not chained (an older agent's, which crashed) a chain begins, too: with its first link.
+    if (state.ended && !closing.has(kind)) return { position: String(position), problem: `forked: session ${session} goes on after its end at position ${state.position}` }
     const bad = follows(link.n, link.prev, state, position, session)
     if (bad !== undefined) return bad
     state.records = link.n
@@ -183,9 +190,20 @@ export class SessionVerifier {
     if (state.head !== head) return { position: String(state.position), problem: `changed: the record is not the one that its agent signed at position ${at}` }
     if (!closed) return undefined
     if (!state.ended) return { position: at, problem: `changed: the agent signed the end of session ${session}, which is not there` }
-    this.#closed.add(session)
     this.#sessions.delete(session)
+    this.#closed.set(session, state)
+    this.#late.push(session)
+    if (this.#late.length > maxLate) for (const oldest of this.#late.splice(0, maxLate / 2)) if (this.#closed.has(oldest)) this.#closed.set(oldest, undefined)
     return undefined
+  }
+
+  /** What closes something that was under way may come behind the end; it has to be signed anew. */
+  #reopen(session: string, kind: string): boolean {
+    const state = this.#closed.get(session)
+    if (state === undefined || !closing.has(kind)) return false
+    this.#closed.delete(session)
+    this.#sessions.set(session, state)
+    return true
   }
 
   #begin(source: string, session: string, position: bigint): State {
@@ -196,7 +214,6 @@ export class SessionVerifier {
 }
 
 function follows(n: number, prev: string, state: State, position: bigint, session: string): BadRecord | undefined {
-  if (state.ended) return { position: String(position), problem: `forked: session ${session} goes on after its end at position ${state.position}` }
   if (n > state.records + 1) return { position: String(position), problem: `missing: records ${state.records + 1} to ${n - 1} of session ${session} before this one` }
   if (n <= state.records) return { position: String(position), problem: `reordered: record ${n} of session ${session} stands here twice, or after record ${state.records}` }
   if (prev === state.head) return undefined

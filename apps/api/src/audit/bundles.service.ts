@@ -2,9 +2,10 @@ import { Injectable } from '@nestjs/common'
 import { ModuleRef } from '@nestjs/core'
 import { bundleFormat, controlDigest, statementType, type BundleStatement } from '@sallyport/audit-log'
 import { KeysService } from '../keys/keys.service.js'
-import { notFound } from '../problem/problem.js'
+import { conflict, notFound } from '../problem/problem.js'
 import { AuditRepository } from './audit.repository.js'
 import { eventPart } from './prepare.js'
+import { VerifyService } from './verify.service.js'
 
 const pageSize = 500
 
@@ -13,14 +14,18 @@ const pageSize = 500
 export class BundlesService {
   constructor(
     private readonly repository: AuditRepository,
+    private readonly verifier: VerifyService,
     private readonly modules: ModuleRef,
   ) {}
 
   /**
    * Lines of the bundle, each with its newline. What the session shows while it is read isn't part of it.
-   * @throws {Problem} 404 when nobody knows the agent any more
+   * @throws {Problem} 404 when nobody knows the agent any more; 409 when the log isn't whole: what was changed must not get a
+   * signature
    */
   async ofSession(session: string, agentId: string): Promise<AsyncIterable<string>> {
+    const { first_bad: bad } = await this.verifier.verify()
+    if (bad !== undefined) throw conflict('AUDIT_BROKEN', `The audit log is broken at position ${bad.position}: ${bad.problem}. Nothing of it is vouched for.`)
     const agent = `agent:${agentId}`
     const publicKey = (await this.repository.agentKeys()).get(agent)
     if (publicKey === undefined) throw notFound('agent that recorded this session')

@@ -4,12 +4,12 @@ import { createInterface } from 'node:readline'
 import { pipeline } from 'node:stream/promises'
 import { verifyBundle } from '@sallyport/audit-log'
 import type { Command } from 'commander'
-import { contextOf, instant, say, whole } from '../context.js'
+import { contextOf, instant, printerOf, say, whole } from '../context.js'
 import { exitCode, usageError } from '../errors.js'
 import { asFields, asList, text, type Fields } from '../http/record.js'
 import { shortTime } from '../output/printer.js'
 import type { Column } from '../output/table.js'
-import { visible } from '../output/visible.js'
+import { visible, visibleJson } from '../output/visible.js'
 
 const columns: readonly Column<Fields>[] = [
   { title: 'TIME', value: (event) => shortTime(text(event, 'time')) },
@@ -72,7 +72,7 @@ export function registerAudit(program: Command): void {
     .action(async (_options: object, command: Command) => {
       const { api, printer } = contextOf(command)
       const answer = await api.call('GET', '/v1/audit/keys')
-      printer.result(answer, () => visible(JSON.stringify(answer, undefined, 2)))
+      printer.result(answer, () => visibleJson(JSON.stringify(answer, undefined, 2)))
     })
 
   audit.command('verify')
@@ -85,19 +85,16 @@ export function registerAudit(program: Command): void {
       const answer = await api.call('GET', '/v1/audit/verify', { timeoutMilliseconds: 30 * 60_000 })
       const ok = answer['ok'] === true
       if (!ok) process.exitCode = exitCode.error
-      printer.result(answer, () =>
-        visible(
-          ok
-            ? [`The chain is whole: ${text(answer, 'checked')} events, head ${text(answer, 'head.position')} ${text(answer, 'head.hash')}`, sessionsLine(answer)].join('\n')
-            : `The chain is BROKEN at position ${text(answer, 'first_bad.position')}: ${text(answer, 'first_bad.problem')}`,
-        ),
-      )
+      const said = ok
+        ? [`The chain is whole: ${text(answer, 'checked')} events, head ${text(answer, 'head.position')} ${text(answer, 'head.hash')}`, sessionsLine(answer)]
+        : [`The chain is BROKEN at position ${text(answer, 'first_bad.position')}: ${text(answer, 'first_bad.problem')}`]
+      printer.result(answer, () => said.map(visible).join('\n'))
     })
 }
 
 async function verifyOffline({ offline, keys }: { readonly offline?: string; readonly keys?: string }, command: Command): Promise<void> {
   if (offline === undefined || keys === undefined) throw usageError('--offline and --keys belong together: the file, and the public keys to check it with')
-  const { printer } = contextOf(command)
+  const printer = printerOf(command)
   const answer = await verifyBundle(createInterface({ input: createReadStream(offline, 'utf8'), crlfDelay: Infinity }), readKeys(keys))
   if (!answer.ok) process.exitCode = exitCode.error
   printer.result({ ...answer }, () =>

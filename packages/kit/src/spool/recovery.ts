@@ -30,6 +30,12 @@ export interface Recovered {
   readonly heads: readonly SessionHead[]
 }
 
+interface Heads {
+  readonly heads: Map<string, SessionHead>
+  /** Some records may stand behind a session's end. */
+  readonly ended: Set<string>
+}
+
 export function segmentName(firstSeq: number): string {
   return `${String(firstSeq).padStart(16, '0')}.spool`
 }
@@ -50,7 +56,7 @@ export function recover(directory: string): Recovered {
   const names = fs.readdirSync(directory).filter((name) => name.endsWith('.spool')).sort()
   const segments: Segment[] = []
   const open = new Map<string, { commands: Set<number>; started: number }>()
-  const heads = new Map<string, SessionHead>()
+  const heads: Heads = { heads: new Map(), ended: new Set() }
   for (const [index, name] of names.entries()) {
     const file = path.join(directory, name)
     const firstSeq = Number.parseInt(name, 10)
@@ -62,10 +68,10 @@ export function recover(directory: string): Recovered {
     segments.push(readSegment(file, firstSeq, index === names.length - 1, open, heads))
   }
   const unfinished = [...open].map(([session, state]) => ({ session, commands: [...state.commands], started: state.started }))
-  return { segments, unfinished, heads: [...heads.values()] }
+  return { segments, unfinished, heads: [...heads.heads.values()] }
 }
 
-function readSegment(file: string, firstSeq: number, last: boolean, open: Map<string, { commands: Set<number>; started: number }>, heads: Map<string, SessionHead>): Segment {
+function readSegment(file: string, firstSeq: number, last: boolean, open: Map<string, { commands: Set<number>; started: number }>, heads: Heads): Segment {
   const bytes = fs.readFileSync(file)
   let offset = 0
   let seq = firstSeq - 1
@@ -90,12 +96,13 @@ function readSegment(file: string, firstSeq: number, last: boolean, open: Map<st
 }
 
 /** A session's chain goes on, after a restart, from the last record that is there. */
-function follow(heads: Map<string, SessionHead>, { kind, session, heads: signed }: z.infer<typeof recordShape>, payload: Buffer): void {
+function follow({ heads, ended }: Heads, { kind, session, heads: signed }: z.infer<typeof recordShape>, payload: Buffer): void {
   // Of open ones it is signed again when they move.
   if (kind === 'session.signed') for (const head of signed ?? []) if (heads.get(head.session)?.closed === true) heads.delete(head.session)
   if (session === undefined) return
+  if (kind === 'session.end') ended.add(session)
   const link = chainOf(payload.toString('utf8', 0, 256))
-  if (link !== undefined) heads.set(session, { session, records: link.n, head: headOf(payload), closed: kind === 'session.end' })
+  if (link !== undefined) heads.set(session, { session, records: link.n, head: headOf(payload), closed: ended.has(session) })
 }
 
 function parseJson(payload: Buffer): unknown {

@@ -12,11 +12,15 @@ export interface ChainSigner {
 const signEvery = 256
 /** Heads in one signature. */
 const maxHeads = 500
+/** Sessions that ended, whose late records still find their place. */
+const maxEnded = 10_000
 
 /** The chains of the sessions that are open, and what of them is not signed yet. */
 export class SessionChains {
   readonly #heads = new Map<string, { records: number; head: string }>()
   readonly #moved = new Set<string>()
+  /** Ended, the latest of them: what was under way at the end is closed a little later, and goes on in the chain. */
+  readonly #ended = new Map<string, { records: number; head: string }>()
   #closed: SessionHead[]
 
   /** @param recovered what a crash left: heads of open sessions, and ends that are not signed */
@@ -31,37 +35,48 @@ export class SessionChains {
 
   /** Where the next record of the session stands. */
   next(session: string): ChainLink {
-    const last = this.#heads.get(session)
+    const last = this.#heads.get(session) ?? this.#ended.get(session)
     return last === undefined ? { n: 1, prev: genesisOf(session) } : { n: last.records + 1, prev: last.head }
   }
 
   /** The record that {@link next} was asked for is written. True when what moved should be signed now. */
   written(session: string, { n }: ChainLink, record: Uint8Array, isEnd: boolean): boolean {
     const head = headOf(record)
-    if (isEnd) {
+    if (isEnd || this.#ended.has(session)) {
       this.#heads.delete(session)
       this.#moved.delete(session)
-      this.#closed.push({ session, records: n, head, closed: true })
-    } else {
-      this.#heads.set(session, { records: n, head })
-      this.#moved.add(session)
+      this.#ended.set(session, { records: n, head })
+      for (const [oldest] of this.#ended) {
+        if (this.#ended.size <= maxEnded) break
+        this.#ended.delete(oldest)
+      }
+      this.#closed = [...this.#closed.filter((one) => one.session !== session), { session, records: n, head, closed: true }]
+      return true
     }
-    return isEnd || n % signEvery === 0
+    this.#heads.set(session, { records: n, head })
+    this.#moved.add(session)
+    return n % signEvery === 0
   }
 
   get unsigned(): boolean {
     return this.signer !== undefined && (this.#closed.length > 0 || this.#moved.size > 0)
   }
 
+  /** The signature is written. */
+  signed({ heads }: SessionSignedEvent): void {
+    const closed = new Set(heads.flatMap((head) => (head.closed ? [head.session] : [])))
+    this.#closed = this.#closed.filter(({ session }) => !closed.has(session))
+    for (const { session } of heads) this.#moved.delete(session)
+  }
+
   /** Ends first; of open sessions those that moved. Undefined when nothing waits, or nobody signs. */
   sign(): SessionSignedEvent | undefined {
     if (this.signer === undefined || !this.unsigned) return undefined
-    const heads = this.#closed.splice(0, maxHeads)
+    const heads = this.#closed.slice(0, maxHeads)
     for (const session of this.#moved) {
       if (heads.length >= maxHeads) break
       const head = this.#heads.get(session)
       if (head !== undefined) heads.push({ session, ...head, closed: false })
-      this.#moved.delete(session)
     }
     return { kind: 'session.signed', heads, key: this.signer.key, signature: Buffer.from(this.signer.sign(Buffer.from(headsText(heads)))).toString('base64url') }
   }

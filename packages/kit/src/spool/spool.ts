@@ -196,7 +196,7 @@ export class Spool {
   async close(): Promise<void> {
     if (this.#failure?.code === 'closed') return
     if (!this.#failure) {
-      this.#sign()
+      this.#signNow()
       this.#flush()
     }
     clearTimeout(this.#syncTimer)
@@ -226,7 +226,7 @@ export class Spool {
     this.#pendingBytes += framed.length
     this.#nextSeq = seq + 1
     if (session !== undefined && link !== undefined) {
-      if (this.#chains.written(session, link, payload, event.kind === 'session.end')) this.#sign()
+      if (this.#chains.written(session, link, payload, event.kind === 'session.end')) this.#signNow()
       else this.#signLater()
     }
     return mintReceipt(seq)
@@ -236,7 +236,19 @@ export class Spool {
   #sign(): void {
     clearTimeout(this.#signTimer)
     this.#signTimer = undefined
-    for (let event = this.#chains.sign(); event !== undefined; event = this.#chains.sign()) this.#stage(event, true)
+    for (let event = this.#chains.sign(); event !== undefined; event = this.#chains.sign()) {
+      this.#stage(event, true)
+      this.#chains.signed(event)
+    }
+  }
+
+  /** A record is written whether it can be vouched for yet or not. */
+  #signNow(): void {
+    try {
+      this.#sign()
+    } catch {
+      this.#signLater()
+    }
   }
 
   #signLater(): void {
@@ -246,7 +258,8 @@ export class Spool {
         this.#sign()
         this.#flush()
       } catch {
-        // A spool that refuses says so at the next append.
+        // Full, for now: tried again. One that has failed says so at the next append.
+        if (this.#failure === undefined) this.#signLater()
       }
     }, signMilliseconds).unref()
   }
