@@ -67,7 +67,8 @@ describe('identity', () => {
     expect((await psql(jit, 'SELECT 1')).code).toBe(2)
     const ended = await eventually(async () => {
       const { body } = await stack.api('GET', '/v1/sessions?limit=200')
-      return body.items.filter((item: { credential_id: string; end_reason: string | null }) => item.credential_id === credential.credential_id && item.end_reason !== null)
+      const own = body.items.filter((item: { credential_id: string }) => item.credential_id === credential.credential_id)
+      return own.every((item: { ended_at: string | null }) => item.ended_at !== null) && own
     }, 'the sessions have ended')
     expect(ended.map((item: { end_reason: string }) => item.end_reason)).toEqual(['the credential was revoked', 'client_closed'])
   })
