@@ -187,8 +187,9 @@ const driver: ConformanceDriver = {
       return (await client.run(`${programs.show} again`)).ok
     }, 'a session can be opened', 30_000)
   },
-  async chainVerifies() {
-    return (await cluster.stack.api('GET', '/v1/audit/verify')).body.ok === true
+  async chainProblem() {
+    const { ok, first_bad: bad } = (await cluster.stack.api('GET', '/v1/audit/verify')).body
+    return ok === true ? undefined : JSON.stringify(bad ?? 'no answer')
   },
   async memory() {
     return residentBytes([pidOf(cluster.stack, 'gateway-0'), pidOf(cluster.stack, 'agent-0')])

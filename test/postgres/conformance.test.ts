@@ -150,8 +150,9 @@ const driver: ConformanceDriver = {
     await stack.restart('agent-0')
     await eventually(async () => (await psql(await stack.pgEnv(), 'SELECT 1')).code === 0, 'a session can be opened', 30_000)
   },
-  async chainVerifies() {
-    return (await stack.api('GET', '/v1/audit/verify')).body.ok === true
+  async chainProblem() {
+    const { ok, first_bad: bad } = (await stack.api('GET', '/v1/audit/verify')).body
+    return ok === true ? undefined : JSON.stringify(bad ?? 'no answer')
   },
   async memory() {
     return [...stack.line.pids.gateway, ...stack.line.pids.agent].reduce((sum, pid) => sum + 1024 * Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0), 0)

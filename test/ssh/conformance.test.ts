@@ -165,8 +165,9 @@ const driver: ConformanceDriver = {
     await stack.restart('agent-0')
     await eventually(async () => (await home.ssh(`${programs.show} again`)).code === 0, 'a session can be opened', 30_000)
   },
-  async chainVerifies() {
-    return (await stack.api('GET', '/v1/audit/verify')).body.ok === true
+  async chainProblem() {
+    const { ok, first_bad: bad } = (await stack.api('GET', '/v1/audit/verify')).body
+    return ok === true ? undefined : JSON.stringify(bad ?? 'no answer')
   },
   async memory() {
     return residentBytes([pidOf(stack, 'gateway-0'), pidOf(stack, 'agent-0')])

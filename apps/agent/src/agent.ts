@@ -142,11 +142,11 @@ async function identityOf(config: AgentConfig, log: Logger): Promise<NodeIdentit
 
 /** What a crash left open gets its end in the record: nobody knows any more how it ended. */
 function closeUnfinished(spool: Spool): void {
-  for (const { session, commands, started } of spool.unfinished) {
+  for (const { session, commands, started, ended } of spool.unfinished) {
     for (const command of commands) {
       spool.append({ kind: 'command.end', session, command, status: 'unknown', rows: 0, bytes: 0, duration_us: 0, masked: 0 })
     }
-    spool.append({ kind: 'session.end', session, reason: 'agent_crashed', commands: started })
+    if (!ended) spool.append({ kind: 'session.end', session, reason: 'agent_crashed', commands: started })
   }
 }
 

@@ -2,7 +2,7 @@ import { generateKeyPairSync, sign, type JsonWebKey } from 'node:crypto'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { bundleFormat, controlDigest, statementType, verifyBundle } from './bundle.js'
-import { genesisOf, headOf, headsText, keyIdOf } from './session-chain.js'
+import { genesisOf, headOf, keyIdOf, sealed } from './session-chain.js'
 
 const agentKey = generateKeyPairSync('ec', { namedCurve: 'P-256' })
 const spki = agentKey.publicKey.export({ type: 'spki', format: 'der' })
@@ -26,8 +26,8 @@ function bundle(): string[] {
     lines.push({ record })
   }
   const heads = [{ session: '00000000-0000-4000-8000-000000000002', records: 9, head, closed: false }, { session, records: 4, head, closed: true }]
-  const signature = sign('sha256', Buffer.concat([Buffer.from('sallyport-audit-v1\0'), Buffer.from(headsText(heads))]), { key: agentKey.privateKey, dsaEncoding: 'ieee-p1363' })
-  lines.push({ record: JSON.stringify({ v: 1, seq: 11, time: '2026-01-02T03:04:06.000000Z', kind: 'session.signed', heads, key: keyIdOf(spki), signature: signature.toString('base64url') }) })
+  const signed = JSON.stringify({ v: 1, seq: 11, time: '2026-01-02T03:04:06.000000Z', kind: 'session.signed', heads, key: keyIdOf(spki) })
+  lines.push({ record: sealed(signed, (text) => sign('sha256', Buffer.concat([Buffer.from('sallyport-audit-v1\0'), text]), { key: agentKey.privateKey, dsaEncoding: 'ieee-p1363' })) })
   return lines.map((line) => JSON.stringify(line))
 }
 
@@ -54,7 +54,7 @@ test('any line edited, taken out, doubled or moved, and any end cut off', async 
       if (how === 'flip') {
         const place = byte % line.length
         lines[at] = line.slice(0, place) + String.fromCharCode(line.charCodeAt(place) ^ 1) + line.slice(place + 1)
-        // Base64 has bits that mean nothing at its end, and the first line says the session twice.
+        // The first line says the session twice, and once in vain.
         if (at === 0) return
       } else if (how === 'delete') lines.splice(at, 1)
       else if (how === 'double') lines.splice(at, 0, line)

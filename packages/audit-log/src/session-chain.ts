@@ -28,9 +28,27 @@ export function headOf(record: Uint8Array | string): string {
   return createHash('sha256').update(record).digest('base64url')
 }
 
-/** What an agent signs: one line for each session, in the order given. */
-export function headsText(heads: readonly SessionHead[]): string {
-  return heads.map(({ session, records, head, closed }) => `${session} ${records} ${head} ${closed ? 'closed' : 'open'}\n`).join('')
+const signatureName = ',"signature":"'
+const signedPattern = /^,"signature":"([\w-]{86})"\}$/
+const signatureTail = signatureName.length + 86 + 2
+
+/**
+ * A record with its agent's signature as the last member, over every byte in front of it.
+ * @param record a JSON object's text
+ * @param sign ECDSA P-256 with SHA-256, IEEE P1363
+ */
+export function sealed(record: string, sign: (text: Uint8Array) => Uint8Array): string {
+  const text = record.slice(0, -1)
+  return `${text}${signatureName}${Buffer.from(sign(Buffer.from(text))).toString('base64url')}"}`
+}
+
+/** What of a sealed record is signed, and by what; undefined when it isn't sealed. */
+export function sealOf(record: string): { readonly text: string; readonly signature: Buffer } | undefined {
+  const value = signedPattern.exec(record.slice(-signatureTail))?.[1]
+  if (value === undefined) return undefined
+  const signature = Buffer.from(value, 'base64url')
+  // The last character has bits that mean nothing: with others set it would be another text with the same meaning.
+  return signature.toString('base64url') === value ? { text: record.slice(0, -signatureTail), signature } : undefined
 }
 
 /** Name of an agent's key in its signatures: base64url SHA-256 of the public key (SPKI, DER). */

@@ -1,7 +1,7 @@
 import { generateKeyPairSync, sign } from 'node:crypto'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { chainOf, genesisOf, headOf, headsText, keyIdOf, type SessionHead } from './session-chain.js'
+import { chainOf, genesisOf, headOf, keyIdOf, sealed, type SessionHead } from './session-chain.js'
 import { SessionVerifier, type BadRecord, type StoredRecord } from './session-verifier.js'
 
 const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
@@ -11,31 +11,30 @@ const sessions = ['00000000-0000-4000-8000-000000000001', '00000000-0000-4000-80
 
 const stamp = (seq: number, chain: string, event: object): string => `{"v":1,"seq":${seq},"time":"2026-01-02T03:04:05.${String(seq).padStart(6, '0')}Z",${chain}${JSON.stringify(event).slice(1)}`
 
-function signedRecord(heads: readonly SessionHead[]): object {
-  const text = Buffer.concat([Buffer.from('sallyport-audit-v1\0'), Buffer.from(headsText(heads))])
-  return { kind: 'session.signed', heads, key: keyIdOf(spki), signature: sign('sha256', text, { key: privateKey, dsaEncoding: 'ieee-p1363' }).toString('base64url') }
-}
+const seal = (record: string): string => sealed(record, (text) => sign('sha256', Buffer.concat([Buffer.from('sallyport-audit-v1\0'), text]), { key: privateKey, dsaEncoding: 'ieee-p1363' }))
 
 /** A log as an agent would write it: two sessions in turns, one checkpoint in the middle, both ends signed. */
 function honest(commands: number): StoredRecord[] {
   const log: StoredRecord[] = []
   const heads = new Map<string, { n: number; head: string }>()
-  const add = (event: { kind: string; session?: string }): void => {
+  const add = (event: { kind: string; session?: string; heads?: readonly SessionHead[] }): void => {
     const seq = log.length + 1
     const last = event.session === undefined ? undefined : (heads.get(event.session) ?? { n: 0, head: genesisOf(event.session) })
-    const text = stamp(seq, last === undefined ? '' : `"chain":{"n":${last.n + 1},"prev":"${last.head}"},`, event)
+    const plain = stamp(seq, last === undefined ? '' : `"chain":{"n":${last.n + 1},"prev":"${last.head}"},`, event)
+    const text = event.heads === undefined ? plain : seal(plain)
     if (event.session !== undefined && last !== undefined) heads.set(event.session, { n: last.n + 1, head: headOf(text) })
     log.push({ position: BigInt(seq), source, kind: event.kind, session: event.session ?? null, seq: BigInt(seq), text })
   }
   const head = (session: string, closed: boolean): SessionHead => ({ session, records: heads.get(session)?.n ?? 0, head: heads.get(session)?.head ?? '', closed })
+  const addSigned = (heads: readonly SessionHead[]): void => add({ kind: 'session.signed', heads, ...{ key: keyIdOf(spki) } })
   for (const session of sessions) add({ kind: 'session.start', session })
   for (let index = 0; index < commands; index++) {
     for (const session of sessions) add({ kind: 'command', session })
-    if (index === 1) add({ ...signedRecord(sessions.map((session) => head(session, false))), kind: 'session.signed' })
+    if (index === 1) addSigned(sessions.map((session) => head(session, false)))
   }
   for (const session of sessions) {
     add({ kind: 'session.end', session })
-    add({ ...signedRecord([head(session, true)]), kind: 'session.signed' })
+    addSigned([head(session, true)])
   }
   return log
 }
@@ -47,6 +46,10 @@ function verify(log: readonly StoredRecord[], now = 0): { bad: BadRecord | undef
     if (bad !== undefined) return { bad, verifier }
   }
   return { bad: verifier.finish(now).bad, verifier }
+}
+
+function raise(): never {
+  throw new Error('no such record')
 }
 
 /** As somebody would who can write the database: positions, the agent's numbers and links are made to fit again. */
@@ -81,7 +84,7 @@ test.each([false, true])('whatever is changed, taken out, moved or doubled shows
       const log = honest(4)
       const index = at % log.length
       const record = log[index]
-      if (record === undefined || record.kind === 'session.signed') return
+      if (record === undefined) return
       if (how === 'edit') log[index] = { ...record, text: record.text.replace('"kind"', '"by":"evil","kind"') }
       else if (how === 'delete') log.splice(index, 1)
       else if (how === 'double') log.splice((to % log.length) + 1, 0, record)
@@ -95,7 +98,7 @@ test.each([false, true])('whatever is changed, taken out, moved or doubled shows
       }
       const { bad, verifier } = verify(repaired(log, relink))
       // What is cut off at the end leaves sessions open: the log's own head and the control plane's books tell.
-      if (how === 'cut') expect(bad !== undefined || verifier.finish(0).counts.signed < 2).toBe(true)
+      if (how === 'cut' || (how === 'delete' && index === log.length)) expect(bad !== undefined || verifier.finish(0).counts.signed < 2).toBe(true)
       else expect(bad).toBeDefined()
     }),
     { numRuns: 500 },
@@ -120,6 +123,17 @@ test('a session whose grant ran out and that nobody closed', () => {
   const { bad, verifier } = verify([...log, lost], Date.parse('2026-01-02T00:00:00Z'))
   expect(bad).toBeUndefined()
   expect(verifier.finish(0).counts.lost).toBe(1)
+})
+
+test('a signature covers the time of its record, and has one form', () => {
+  const log = honest(1)
+  const index = log.findIndex(({ kind }) => kind === 'session.signed')
+  const text = log[index]?.text ?? ''
+  const last = text.at(-3) ?? ''
+  const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'
+  for (const changed of [text.replace('03:04', '03:05'), `${text.slice(0, -3)}${alphabet[alphabet.indexOf(last) ^ 1] ?? ''}"}`, text.replace('"}', '","more":"x"}')]) {
+    expect(verify(log.with(index, { ...(log[index] ?? raise()), text: changed })).bad?.problem).toMatch(/signature does not fit/)
+  }
 })
 
 test('a signature by another key, or one that cannot be read, is no signature', () => {

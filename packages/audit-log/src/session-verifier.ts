@@ -1,5 +1,5 @@
 import { createPublicKey, verify, type KeyObject } from 'node:crypto'
-import { chainOf, genesisOf, headOf, headsText, keyIdOf, type SessionHead } from './session-chain.js'
+import { chainOf, genesisOf, headOf, keyIdOf, sealOf, type SessionHead } from './session-chain.js'
 
 export interface BadRecord {
   readonly position: string
@@ -43,6 +43,8 @@ interface State {
   until: number | undefined
 }
 
+/** What an agent's key signs for its audit record is signed for nothing else. */
+const signedFor = Buffer.from('sallyport-audit-v1\0')
 /** Signed heads in one record. */
 const maxHeads = 10_000
 /** Sessions that ended whose state is kept. */
@@ -168,8 +170,8 @@ export class SessionVerifier {
     if (signed === undefined) return { position: at, problem: 'changed: the record of an agent\'s signature can not be read' }
     const key = this.#keys.get(`${source} ${signed.key}`)
     if (key === undefined) return { position: at, problem: `changed: signed by a key that is not the one with which ${source} enrolled` }
-    const input = Buffer.concat([Buffer.from('sallyport-audit-v1\0'), Buffer.from(headsText(signed.heads))])
-    if (!verify('sha256', input, { key, dsaEncoding: 'ieee-p1363' }, Buffer.from(signed.signature, 'base64url'))) {
+    const seal = sealOf(text)
+    if (seal === undefined || !verify('sha256', Buffer.concat([signedFor, Buffer.from(seal.text)]), { key, dsaEncoding: 'ieee-p1363' }, seal.signature)) {
       return { position: at, problem: "changed: the agent's signature does not fit what it is said to sign" }
     }
     for (const head of signed.heads) {
@@ -239,13 +241,13 @@ function publicKeyOf(spki: Uint8Array): KeyObject | undefined {
   }
 }
 
-function readSignature(text: string): { readonly key: string; readonly signature: string; readonly heads: readonly SessionHead[] } | undefined {
+function readSignature(text: string): { readonly key: string; readonly heads: readonly SessionHead[] } | undefined {
   const value: unknown = parseJson(text)
-  if (typeof value !== 'object' || value === null || !('key' in value) || !('signature' in value) || !('heads' in value)) return undefined
-  const { key, signature, heads } = value
-  if (typeof key !== 'string' || typeof signature !== 'string' || !Array.isArray(heads) || heads.length > maxHeads) return undefined
+  if (typeof value !== 'object' || value === null || !('key' in value) || !('heads' in value)) return undefined
+  const { key, heads } = value
+  if (typeof key !== 'string' || !Array.isArray(heads) || heads.length > maxHeads) return undefined
   const read = heads.filter(isHead)
-  return read.length === heads.length ? { key, signature, heads: read } : undefined
+  return read.length === heads.length ? { key, heads: read } : undefined
 }
 
 function isHead(value: unknown): value is SessionHead {

@@ -42,15 +42,14 @@ export interface SessionEndEvent {
 
 /**
  * The agent vouches for how far sessions have got: their chains (docs/audit.md) end with these records. Written behind a
- * session's end, and for open ones now and then.
+ * session's end, and for open ones now and then. The spool adds `signature` as the last member: ECDSA P-256 with SHA-256,
+ * IEEE P1363, base64url, over the rest of the record.
  */
 export interface SessionSignedEvent {
   readonly kind: 'session.signed'
   readonly heads: readonly SessionHead[]
   /** base64url SHA-256 of the agent's public key (SPKI). */
   readonly key: string
-  /** ECDSA P-256 with SHA-256, IEEE P1363, base64url. */
-  readonly signature: string
 }
 
 /** Written before anything of the command reaches the target, also when it is denied or held. */

@@ -42,8 +42,8 @@ export interface ConformanceDriver {
   killAgent(): Promise<void>
   /** Starts it again, and resolves when a session can be opened. */
   restartAgent(): Promise<void>
-  /** Whether the audit chain verifies. */
-  chainVerifies(): Promise<boolean>
+  /** What is wrong with the audit log's chains; undefined when they are whole. */
+  chainProblem(): Promise<string | undefined>
   /** Resident memory of gateway and agent, bytes. */
   memory(): Promise<number>
   /** Cases that don't apply, each with the reason. */

@@ -21,19 +21,25 @@ export interface Unfinished {
   readonly session: string
   readonly commands: readonly number[]
   readonly started: number
+  /** Its end is on record; only commands are open. */
+  readonly ended: boolean
 }
 
 export interface Recovered {
   readonly segments: Segment[]
   readonly unfinished: readonly Unfinished[]
-  /** How far the chains of sessions had got: those that are open, and ends that nobody has signed. */
-  readonly heads: readonly SessionHead[]
+  /** How far the chains of sessions had got, as far as the spool still holds them. */
+  readonly heads: readonly RecoveredHead[]
 }
 
-interface Heads {
-  readonly heads: Map<string, SessionHead>
-  /** Some records may stand behind a session's end. */
-  readonly ended: Set<string>
+export interface RecoveredHead extends SessionHead {
+  readonly signed: boolean
+}
+
+interface Tracked {
+  readonly commands: Set<number>
+  started: number
+  ended: boolean
 }
 
 export function segmentName(firstSeq: number): string {
@@ -45,7 +51,7 @@ const recordShape = z.object({
   kind: z.string(),
   session: z.string().optional(),
   command: z.number().int().optional(),
-  heads: z.array(z.looseObject({ session: z.string() })).optional(),
+  heads: z.array(z.looseObject({ session: z.string(), records: z.number() })).optional(),
 })
 
 /**
@@ -55,8 +61,8 @@ const recordShape = z.object({
 export function recover(directory: string): Recovered {
   const names = fs.readdirSync(directory).filter((name) => name.endsWith('.spool')).sort()
   const segments: Segment[] = []
-  const open = new Map<string, { commands: Set<number>; started: number }>()
-  const heads: Heads = { heads: new Map(), ended: new Set() }
+  const sessions = new Map<string, Tracked>()
+  const heads = new Map<string, RecoveredHead>()
   for (const [index, name] of names.entries()) {
     const file = path.join(directory, name)
     const firstSeq = Number.parseInt(name, 10)
@@ -65,13 +71,15 @@ export function recover(directory: string): Recovered {
     if (previous && previous.lastSeq + 1 !== firstSeq) {
       throw new SpoolCorruptError(`${file}: starts at record ${firstSeq}, but the segment before it ends at ${previous.lastSeq}`)
     }
-    segments.push(readSegment(file, firstSeq, index === names.length - 1, open, heads))
+    segments.push(readSegment(file, firstSeq, index === names.length - 1, sessions, heads))
   }
-  const unfinished = [...open].map(([session, state]) => ({ session, commands: [...state.commands], started: state.started }))
-  return { segments, unfinished, heads: [...heads.heads.values()] }
+  const unfinished = [...sessions]
+    .filter(([, { commands, ended }]) => !ended || commands.size > 0)
+    .map(([session, { commands, started, ended }]) => ({ session, commands: [...commands], started, ended }))
+  return { segments, unfinished, heads: [...heads.values()] }
 }
 
-function readSegment(file: string, firstSeq: number, last: boolean, open: Map<string, { commands: Set<number>; started: number }>, heads: Heads): Segment {
+function readSegment(file: string, firstSeq: number, last: boolean, sessions: Map<string, Tracked>, heads: Map<string, RecoveredHead>): Segment {
   const bytes = fs.readFileSync(file)
   let offset = 0
   let seq = firstSeq - 1
@@ -88,21 +96,24 @@ function readSegment(file: string, firstSeq: number, last: boolean, open: Map<st
     const record = recordShape.safeParse(parseJson(scanned.payload))
     seq += 1
     if (!record.success || record.data.seq !== seq) throw new SpoolCorruptError(`${file}: record at byte ${offset} is not number ${seq}`)
-    track(open, record.data)
-    follow(heads, record.data, scanned.payload)
+    const ended = track(sessions, record.data)
+    follow(heads, record.data, scanned.payload, ended)
     offset = scanned.next
   }
   return { file, firstSeq, lastSeq: seq, bytes: offset }
 }
 
-/** A session's chain goes on, after a restart, from the last record that is there. */
-function follow({ heads, ended }: Heads, { kind, session, heads: signed }: z.infer<typeof recordShape>, payload: Buffer): void {
-  // Of open ones it is signed again when they move.
-  if (kind === 'session.signed') for (const head of signed ?? []) if (heads.get(head.session)?.closed === true) heads.delete(head.session)
+/** A session's chain goes on, after a restart, from the last record that is there; also behind its end. */
+function follow(heads: Map<string, RecoveredHead>, { kind, session, heads: signed }: z.infer<typeof recordShape>, payload: Buffer, closed: boolean): void {
+  if (kind === 'session.signed') {
+    for (const { session: named, records } of signed ?? []) {
+      const head = heads.get(named)
+      if (head?.records === records) heads.set(named, { ...head, signed: true })
+    }
+  }
   if (session === undefined) return
-  if (kind === 'session.end') ended.add(session)
   const link = chainOf(payload.toString('utf8', 0, 256))
-  if (link !== undefined) heads.set(session, { session, records: link.n, head: headOf(payload), closed: ended.has(session) })
+  if (link !== undefined) heads.set(session, { session, records: link.n, head: headOf(payload), closed, signed: false })
 }
 
 function parseJson(payload: Buffer): unknown {
@@ -119,18 +130,17 @@ function hasRecordAfter(bytes: Buffer, offset: number): boolean {
   return next < bytes.length && scanRecord(bytes, next).kind === 'record'
 }
 
-function track(open: Map<string, { commands: Set<number>; started: number }>, record: z.infer<typeof recordShape>): void {
-  if (record.session === undefined) return
-  if (record.kind === 'session.end') {
-    open.delete(record.session)
-    return
+/** Returns whether the record's session has ended. What was under way at the end may be closed behind it. */
+function track(sessions: Map<string, Tracked>, { kind, session, command }: z.infer<typeof recordShape>): boolean {
+  if (session === undefined) return false
+  const state = sessions.get(session) ?? { commands: new Set<number>(), started: 0, ended: false }
+  sessions.set(session, state)
+  if (kind === 'session.end') state.ended = true
+  if (command === undefined) return state.ended
+  if (kind === 'command') {
+    state.commands.add(command)
+    state.started = Math.max(state.started, command)
   }
-  const state = open.get(record.session) ?? { commands: new Set<number>(), started: 0 }
-  open.set(record.session, state)
-  if (record.command === undefined) return
-  if (record.kind === 'command') {
-    state.commands.add(record.command)
-    state.started = Math.max(state.started, record.command)
-  }
-  if (record.kind === 'command.end') state.commands.delete(record.command)
+  if (kind === 'command.end') state.commands.delete(command)
+  return state.ended
 }

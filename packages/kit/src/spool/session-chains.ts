@@ -1,5 +1,6 @@
-import { genesisOf, headOf, headsText, type ChainLink, type SessionHead } from '@sallyport/audit-log'
+import { genesisOf, headOf, sealed, type ChainLink, type SessionHead } from '@sallyport/audit-log'
 import type { SessionSignedEvent } from '../event.js'
+import type { RecoveredHead } from './recovery.js'
 
 /** By which the agent vouches for what it recorded. */
 export interface ChainSigner {
@@ -23,14 +24,17 @@ export class SessionChains {
   readonly #ended = new Map<string, { records: number; head: string }>()
   #closed: SessionHead[]
 
-  /** @param recovered what a crash left: heads of open sessions, and ends that are not signed */
+  /** @param recovered what the spool still held at the start */
   constructor(
     private readonly signer: ChainSigner | undefined,
-    recovered: readonly SessionHead[],
+    recovered: readonly RecoveredHead[],
   ) {
-    for (const { session, records, head, closed } of recovered) if (!closed) this.#heads.set(session, { records, head })
-    this.#closed = recovered.filter(({ closed }) => closed)
-    for (const session of this.#heads.keys()) this.#moved.add(session)
+    for (const { session, records, head, closed, signed } of recovered) {
+      if (closed) this.#end(session, { records, head })
+      else this.#heads.set(session, { records, head })
+      if (!closed && !signed) this.#moved.add(session)
+    }
+    this.#closed = recovered.flatMap(({ signed, ...head }) => (head.closed && !signed ? [head] : []))
   }
 
   /** Where the next record of the session stands. */
@@ -45,11 +49,7 @@ export class SessionChains {
     if (isEnd || this.#ended.has(session)) {
       this.#heads.delete(session)
       this.#moved.delete(session)
-      this.#ended.set(session, { records: n, head })
-      for (const [oldest] of this.#ended) {
-        if (this.#ended.size <= maxEnded) break
-        this.#ended.delete(oldest)
-      }
+      this.#end(session, { records: n, head })
       this.#closed = [...this.#closed.filter((one) => one.session !== session), { session, records: n, head, closed: true }]
       return true
     }
@@ -78,6 +78,20 @@ export class SessionChains {
       const head = this.#heads.get(session)
       if (head !== undefined) heads.push({ session, ...head, closed: false })
     }
-    return { kind: 'session.signed', heads, key: this.signer.key, signature: Buffer.from(this.signer.sign(Buffer.from(headsText(heads)))).toString('base64url') }
+    return { kind: 'session.signed', heads, key: this.signer.key }
+  }
+
+  /** The record of a signature, with it: over everything else that the record says, its number and time among it. */
+  seal(record: string): string {
+    if (this.signer === undefined) throw new Error('nobody signs')
+    return sealed(record, this.signer.sign)
+  }
+
+  #end(session: string, head: { records: number; head: string }): void {
+    this.#ended.set(session, head)
+    for (const [oldest] of this.#ended) {
+      if (this.#ended.size <= maxEnded) break
+      this.#ended.delete(oldest)
+    }
   }
 }

@@ -54,7 +54,7 @@ test('a spool opened again goes on where the killed one ended', async () => {
   // No close: as after kill -9.
   const second = spoolOf()
   expect(second.lastSeq).toBe(3)
-  expect(second.unfinished).toEqual([{ session: 'a', commands: [1, 2], started: 2 }])
+  expect(second.unfinished).toEqual([{ session: 'a', commands: [1, 2], started: 2, ended: false }])
   expect(second.append(started('b')).seq).toBe(4)
   expect((await second.read(2, 1_000_000)).records).toHaveLength(3)
 })
@@ -174,11 +174,14 @@ test('sessions are chained and signed, and go on in their chain after a kill, al
   first.append({ kind: 'command.end', session: a, command: 300, status: 'cancelled', rows: 0, bytes: 0, duration_us: 1, masked: 0 })
   signs = false
   first.append({ kind: 'session.end', session: b, reason: 'client_closed', commands: 0 })
+  first.append({ kind: 'command.end', session: b, command: 1, status: 'cancelled', rows: 0, bytes: 0, duration_us: 1, masked: 0 })
   first.append(command('00000000-0000-4000-8000-00000000000c', 1))
   // As after kill -9.
   signs = true
   const second = new Spool({ directory, signer })
   open.push(second)
+  expect(second.unfinished.map(({ session, commands, ended }) => [session, commands.length, ended])).toEqual([[a, 299, true], ['00000000-0000-4000-8000-00000000000c', 1, false]])
+  second.append({ kind: 'command.end', session: a, command: 299, status: 'cancelled', rows: 0, bytes: 0, duration_us: 1, masked: 0 })
   second.append(command('00000000-0000-4000-8000-00000000000c', 2))
   await second.close()
   const verifier = new SessionVerifier(new Map([['agent:x', spki]]))

@@ -215,7 +215,8 @@ export class Spool {
     const session = 'session' in event ? event.session : undefined
     const link = session === undefined ? undefined : this.#chains.next(session)
     const chain = link === undefined ? '' : `"chain":{"n":${link.n},"prev":"${link.prev}"},`
-    const payload = Buffer.from(`{"v":1,"seq":${seq},"time":"${timestamp(this.#now())}",${chain}${JSON.stringify(event).slice(1)}`, 'utf8')
+    const text = `{"v":1,"seq":${seq},"time":"${timestamp(this.#now())}",${chain}${JSON.stringify(event).slice(1)}`
+    const payload = Buffer.from(event.kind === 'session.signed' ? this.#chains.seal(text) : text, 'utf8')
     if (payload.length > maxRecordBytes) throw new SpoolError('too_large', 'the event is larger than an audit record may be')
     const total = this.#totalBytes + this.#pendingBytes + payload.length
     if (total > this.maxBytes + (closing ? reservedBytes : 0)) {
