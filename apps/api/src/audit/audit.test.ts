@@ -1,8 +1,9 @@
+import { chainHash } from '@sallyport/audit-log'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { commandRecord, makeAgent, makeSession, record } from '../testing/fixtures.js'
 import { startApp, type TestApp } from '../testing/app.js'
 import { EventsService } from './events.service.js'
-import { VerifyService } from './verify.service.js'
+import { CheckpointsService } from './checkpoints.service.js'
 
 describe('audit', () => {
   let t: TestApp
@@ -155,13 +156,13 @@ describe('audit', () => {
     })
 
     /** Does something to the table, verifies, and puts everything back. */
-    async function tamper(statements: string[]): Promise<{ position: string; problem: string } | undefined> {
+    async function tamper(statements: string[], which = 0): Promise<{ position: string; problem: string } | undefined> {
       const db = t.postgres.prisma
       await db.$executeRawUnsafe('CREATE TABLE kept AS SELECT * FROM event')
       await db.$executeRawUnsafe('CREATE TABLE kept_head AS SELECT * FROM audit_head')
       try {
         for (const statement of statements) await db.$executeRawUnsafe(statement)
-        return (await verify()).first_bad
+        return (await verify()).problems.at(which)
       } finally {
         await db.$executeRawUnsafe('DELETE FROM event')
         await db.$executeRawUnsafe('INSERT INTO event SELECT * FROM kept')
@@ -207,15 +208,14 @@ describe('audit', () => {
       expect(await tamper([`DELETE FROM event WHERE position > ${middle}`])).toMatchObject({ position: String(middle + 1n), problem: expect.stringMatching(/^truncated/) })
       const setBack = `UPDATE audit_head SET "position" = e."position", hash = e.hash FROM event e WHERE e."position" = ${middle}`
       expect(await tamper([`DELETE FROM event WHERE position > ${middle}`, setBack])).toMatchObject({ problem: expect.stringMatching(/^truncated: record 20 of agent/) })
-      await t.app.get(VerifyService, { strict: false }).checkpoint()
+      await t.app.get(CheckpointsService, { strict: false }).sign()
       const bad = await tamper([`DELETE FROM event WHERE position > ${middle}`, setBack, 'UPDATE node SET acked_seq = 10 WHERE acked_seq = 20'])
       expect(bad).toMatchObject({ problem: expect.stringMatching(/^truncated: the chain once reached/) })
       await t.postgres.prisma.$executeRawUnsafe('UPDATE node SET acked_seq = 20 WHERE acked_seq = 10')
     })
 
     it('finds a chain rewritten from one record on by its signed checkpoint', async () => {
-      const { chainHash } = await import('./body.js')
-      await t.app.get(VerifyService, { strict: false }).checkpoint()
+      await t.app.get(CheckpointsService, { strict: false }).sign()
       const rows = await t.postgres.prisma.event.findMany({ where: { position: { gte: middle } }, orderBy: { position: 'asc' } })
       let previous: Uint8Array = rows[0]?.prevHash ?? new Uint8Array()
       const statements = rows.map((row) => {
@@ -226,12 +226,14 @@ describe('audit', () => {
           hash = decode('${Buffer.from(previous).toString('hex')}', 'hex') WHERE position = ${row.position}`
       })
       statements.push(`UPDATE audit_head SET hash = decode('${Buffer.from(previous).toString('hex')}', 'hex')`)
-      expect(await tamper(statements)).toMatchObject({ problem: expect.stringMatching(/^changed: the signed checkpoint/) })
+      // The agent's own chain names the record, the checkpoint says that it was no mishap.
+      expect(await tamper(statements)).toMatchObject({ position: String(middle), problem: expect.stringMatching(/^changed: the record is not the one that its agent wrote/) })
+      expect(await tamper(statements, -1)).toMatchObject({ problem: expect.stringMatching(/^changed: the control plane has signed another log/) })
 
       // R who can rewrite the chain can delete its checkpoints, and would wait for a new one.
       const checkpoints = await t.postgres.prisma.auditCheckpoint.findMany()
       await t.postgres.prisma.auditCheckpoint.deleteMany()
-      expect(await tamper(statements)).toMatchObject({ problem: expect.stringMatching(/^changed: this control plane has signed another/) })
+      expect(await tamper(statements, -1)).toMatchObject({ problem: expect.stringMatching(/^changed: the control plane has signed another log/) })
       expect(await tamper([`DELETE FROM event WHERE position > ${middle}`, `UPDATE audit_head SET "position" = e."position", hash = e.hash FROM event e WHERE e."position" = ${middle}`,
         'UPDATE node SET acked_seq = -acked_seq'])).toMatchObject({ problem: expect.stringMatching(/^truncated: the chain once reached/) })
       await t.postgres.prisma.$executeRawUnsafe('UPDATE node SET acked_seq = abs(acked_seq)')

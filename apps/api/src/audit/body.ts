@@ -1,18 +1,3 @@
-import { createHash } from 'node:crypto'
-
-/** Head of an empty chain. */
-export const genesis: Buffer = Buffer.alloc(32)
-
-/**
- * hash = SHA-256(previous hash ‖ position, 8 bytes big-endian ‖ body in UTF-8). The position is inside, so that a record
- * can't be moved even together with its link.
- */
-export function chainHash(previous: Uint8Array, position: bigint, body: string): Buffer {
-  const place = Buffer.alloc(8)
-  place.writeBigUInt64BE(position)
-  return createHash('sha256').update(previous).update(place).update(body, 'utf8').digest()
-}
-
 /**
  * The columns of an event row. All of them are derived from the body alone, so that {@link deriveColumns} can check
  * later that nobody changed what searches see while leaving the hashed text as it was.

@@ -18,6 +18,7 @@ export type ControlPlaneEventBody =
   | ApprovalVoted
   | ApprovalDecided
   | DocumentApplied
+  | AuditCheckpointed
   | NodeEvent
   | TokenCreated
   | TokenRevoked
@@ -176,14 +177,26 @@ export interface DocumentApplied {
   }[]
 }
 
+/** A signed state of the log, in the log: sinks carry it to where the database's owner can't reach it. */
+export interface AuditCheckpointed {
+  readonly kind: 'audit.checkpoint'
+  readonly size: string
+  /** Hex. */
+  readonly root: string
+  /** Signed note (c2sp.org/tlog-checkpoint). */
+  readonly note: string
+}
+
 export interface NodeEvent {
-  readonly kind: 'node.enrolled' | 'node.connected' | 'node.disconnected' | 'node.revoked'
+  readonly kind: 'node.enrolled' | 'node.rekeyed' | 'node.connected' | 'node.disconnected' | 'node.revoked'
   readonly node: string
   readonly node_kind: 'agent' | 'gateway'
   readonly name: string
   readonly by?: string
   readonly reason?: string
   readonly detail?: string
+  /** The control plane's signed statement that this is the node's key (JWS, typ `node-key+jwt`); with `node.enrolled` and `node.rekeyed`. */
+  readonly key?: string
 }
 
 export interface TokenCreated {

@@ -29,6 +29,8 @@ const control: { readonly [K in ControlPlaneEventBody['kind']]: Extract<ControlP
   'approval.decided': { kind: 'approval.decided', approval: 'p1', session, command: `${session}/1`, digest: 'd', verdict: 'approved', reviewers: ['secret-name'], reason: '' },
   'document.applied': { kind: 'document.applied', by: 'secret-name', version: 'v9', changes: [{ kind: 'User', name: 'secret-name', action: 'create', version: 1 }] },
   'node.enrolled': { kind: 'node.enrolled', node: 'n1', node_kind: 'agent', name: 'agent-1' },
+  'node.rekeyed': { kind: 'node.rekeyed', node: 'n1', node_kind: 'agent', name: 'agent-1', key: 'a.b.c' },
+  'audit.checkpoint': { kind: 'audit.checkpoint', size: '12', root: 'f'.repeat(64), note: 'log\n12\n' },
   'node.connected': { kind: 'node.connected', node: 'n1', node_kind: 'agent', name: 'agent-1' },
   'node.disconnected': { kind: 'node.disconnected', node: 'n1', node_kind: 'agent', name: 'agent-1' },
   'node.revoked': { kind: 'node.revoked', node: 'n1', node_kind: 'agent', name: 'agent-1', by: 'secret-name' },
