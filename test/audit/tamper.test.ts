@@ -120,7 +120,7 @@ async function middle(): Promise<{ command: Row; next: Row }> {
   return { command, next }
 }
 
-const edit = (position: string): Promise<unknown> => database.query(`UPDATE event SET body = replace(body, 'FROM orders', 'FROM order_') WHERE "position" = $1`, [position])
+const edit = (position: string): Promise<unknown> => database.query(`UPDATE event SET body = replace(body, 'FROM orders', 'FROM orderz'), words = replace(words, 'from orders', 'from orderz') WHERE "position" = $1`, [position])
 
 test('before: whole, and each session is signed by its agent', async () => {
   const { code, said } = await verify()
@@ -263,7 +263,7 @@ describe('with every hash of the control plane made to fit again', () => {
     const { command } = await middle()
     const last = (await rows('TRUE')).at(-1)
     await database.query(
-      `INSERT INTO event SELECT ($2::bigint + 1), gen_random_uuid(), "time", received_at, source, NULL, kind, session_id, command, identity, target, actions, objects, decision, rule, body, prev_hash, hash FROM event WHERE "position" = $1`,
+      `INSERT INTO event SELECT ($2::bigint + 1), gen_random_uuid(), "time", received_at, source, NULL, kind, session_id, command, identity, target, actions, objects, decision, rule, words, body, prev_hash, hash FROM event WHERE "position" = $1`,
       [command.position, last?.position],
     )
     await chainAnew(BigInt(last?.position ?? 0) + 1n)
@@ -346,7 +346,7 @@ describe('with what else is stored made to fit, too', () => {
     expect(await cli('audit', 'verify', '--published', published, '--keys', keys)).toMatchObject({ code: 0, said: expect.stringMatching(/The log contains all 1 published checkpoints/) })
     await keep()
     const { command: changed } = await middle()
-    await database.query(`UPDATE event SET body = replace(body, 'FROM orders', 'FROM order_') WHERE "position" = $1`, [changed.position])
+    await database.query(`UPDATE event SET body = replace(body, 'FROM orders', 'FROM orderz'), words = replace(words, 'from orders', 'from orderz') WHERE "position" = $1`, [changed.position])
     await chainAnew(BigInt(changed.position))
     for (const args of [['audit', 'bundle', changed.session_id ?? '', '--output', path.join(folder, 'x')], ['audit', 'bundle', '--since', '1h', '--output', path.join(folder, 'x')]]) {
       expect(await cli(...args)).toMatchObject({ code: 1, said: expect.stringContaining('The audit log is not what was signed') })

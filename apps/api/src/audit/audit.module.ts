@@ -8,6 +8,7 @@ import { ChainWriter } from './chain-writer.js'
 import { CheckpointFile } from './checkpoint-file.js'
 import { CheckpointsService } from './checkpoints.service.js'
 import { EventsService } from './events.service.js'
+import { MonthsService } from './months.service.js'
 import { RecordingsRepository } from './recordings.repository.js'
 import { SearchRepository } from './search.repository.js'
 import { SearchService } from './search.service.js'
@@ -18,7 +19,7 @@ import { VerifyService } from './verify.service.js'
 @Module({
   imports: [DatabaseModule, KeysModule],
   controllers: [AuditController],
-  providers: [AuditRepository, BundlesService, ChainWriter, CheckpointFile, CheckpointsService, EventsService, RecordingsRepository, SearchRepository, SearchService, TreeRepository, VerifyService],
+  providers: [AuditRepository, BundlesService, ChainWriter, CheckpointFile, CheckpointsService, EventsService, MonthsService, RecordingsRepository, SearchRepository, SearchService, TreeRepository, VerifyService],
   exports: [BundlesService, EventsService, RecordingsRepository, SearchService],
 })
 export class AuditModule {}

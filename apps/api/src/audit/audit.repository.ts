@@ -36,7 +36,7 @@ export const selectRow = Prisma.sql`
     to_char("time" AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS "time",
     to_char(received_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS "receivedAt",
     source, source_seq AS "sourceSeq", kind, session_id::text AS "sessionId", command, identity, target, actions, objects,
-    decision, rule, body, prev_hash AS "prevHash", hash
+    decision, rule, words, body, prev_hash AS "prevHash", hash
   FROM event`
 
 /** How an agent tells the end of a session that a kill ended: by its own order, by the gateway's, or for want of a lease. */
@@ -95,18 +95,19 @@ export class AuditRepository {
       objects: columns.objects,
       decision: columns.decision,
       rule: columns.rule,
+      words: columns.words,
       body: event.body,
       prev_hash: event.prevHash.toString('hex'),
       hash: event.hash.toString('hex'),
     }))
     await tx.$executeRaw`
       INSERT INTO event ("position", id, "time", received_at, source, source_seq, kind, session_id, command, identity, target,
-        actions, objects, decision, rule, body, prev_hash, hash)
+        actions, objects, decision, rule, words, body, prev_hash, hash)
       SELECT "position", id, "time", received_at, source, source_seq, kind, session_id, command, identity, target,
-        actions, objects, decision, rule, body, decode(prev_hash, 'hex'), decode(hash, 'hex')
+        actions, objects, decision, rule, words, body, decode(prev_hash, 'hex'), decode(hash, 'hex')
       FROM jsonb_to_recordset(${JSON.stringify(rows)}::jsonb) AS r("position" bigint, id uuid, "time" timestamptz,
         received_at timestamptz, source text, source_seq bigint, kind text, session_id uuid, command int, identity text,
-        target text, actions text[], objects text[], decision text, rule text, body text, prev_hash text, hash text)`
+        target text, actions text[], objects text[], decision text, rule text, words text, body text, prev_hash text, hash text)`
   }
 
   async setHead(tx: Transaction, head: ChainHead): Promise<void> {
@@ -158,9 +159,14 @@ export class AuditRepository {
     return this.prisma.node.findUnique({ where: { id: node }, select: { ackedSeq: true } }).then((row) => row?.ackedSeq)
   }
 
-  /** Rows in order of position, at most `limit`. */
-  page(after: bigint, limit: number): Promise<EventRow[]> {
-    return this.prisma.$queryRaw<EventRow[]>`${selectRow} WHERE "position" > ${after} ORDER BY "position" LIMIT ${limit}`
+  /** Rows behind one, in order of position, at most `limit`; of two at one position, which must not be, both. */
+  page({ position, receivedAt }: { readonly position: bigint; readonly receivedAt: string }, limit: number): Promise<EventRow[]> {
+    return this.prisma.$queryRaw<EventRow[]>`${selectRow} WHERE ("position", received_at) > (${position}, ${receivedAt}::timestamptz) ORDER BY "position", received_at LIMIT ${limit}`
+  }
+
+  /** Makes the partitions of this month and the next. */
+  async makeMonths(): Promise<void> {
+    await this.prisma.$executeRaw`SELECT audit_month(now()), audit_month(date_trunc('month', now(), 'UTC') + interval '32 days')`
   }
 
   /** The head row, each node's acknowledged seq and each source's last seq, in one snapshot. */

@@ -18,6 +18,8 @@ export interface EventColumns {
   readonly objects: readonly string[]
   readonly decision: string | null
   readonly rule: string | null
+  /** {@link wordsOf} a command's text. */
+  readonly words: string | null
 }
 
 /** An event ready to be chained. */
@@ -90,7 +92,17 @@ export function deriveColumns(body: string): EventColumns {
     objects: effectFields(event['effects'], 'resource'),
     decision: column(decision ? decision['verdict'] : event['verdict']),
     rule: column(decision?.['rule']),
+    words: kind === 'command' || kind === 'approval.requested' ? wordsOf(textOf(event['text']) ?? '') : null,
   }
+}
+
+/** Of longer texts, the beginning can be searched. UTF-16 units. */
+const maxSearched = 8192
+
+/** Letters and digits, in lower case, with one space between words: what a full-text search of the statement sees. Null when there are none. */
+export function wordsOf(text: string): string | null {
+  const words = text.slice(0, maxSearched).toLowerCase().toWellFormed().replaceAll(/[^\p{L}\p{N}]+/gu, ' ').trim()
+  return words === '' ? null : words
 }
 
 const column = (value: unknown): string | null => (typeof value === 'string' ? indexable(value) : null)

@@ -4,6 +4,7 @@ import { Prisma } from '../generated/prisma/client.js'
 import { actionsBelow } from './actions-below.js'
 import { selectRow, type EventRow } from './audit.repository.js'
 import type { SearchQuery } from './search.dto.js'
+import { statementQuery } from './statement-query.js'
 
 const escapeLike = (text: string): string => text.replaceAll(/[\\%_]/g, (c) => '\\' + c)
 
@@ -38,12 +39,17 @@ function conditions(query: SearchQuery, order: 'asc' | 'desc'): Prisma.Sql {
   if (query.target !== undefined) all.push(Prisma.sql`target = ${query.target}`)
   if (query.decision !== undefined) all.push(Prisma.sql`decision = ${query.decision}`)
   if (query.session !== undefined) all.push(Prisma.sql`session_id = ${query.session}::uuid`)
-  if (query.since !== undefined) all.push(Prisma.sql`"time" >= ${query.since}::timestamptz`)
+  // Received before it happened, by a clock that is a day wrong: months before that needn't be looked at.
+  if (query.since !== undefined) all.push(Prisma.sql`"time" >= ${query.since}::timestamptz AND received_at >= ${query.since}::timestamptz - interval '1 day'`)
   if (query.until !== undefined) all.push(Prisma.sql`"time" < ${query.until}::timestamptz`)
-  if (query.kind !== undefined) all.push(Prisma.sql`(kind = ${query.kind} OR kind LIKE ${escapeLike(query.kind) + '.%'})`)
+  if (query.kind !== undefined) all.push(Prisma.sql`(kind = ${query.kind} OR kind COLLATE "C" >= ${query.kind + '.'} AND kind COLLATE "C" < ${query.kind + '/'})`)
   else if (query.recordings !== 'true') all.push(Prisma.sql`kind <> 'recording'`)
   if (query.action !== undefined) all.push(Prisma.sql`actions && ${actionsBelow(query.action)}::text[]`)
   if (query.object !== undefined) all.push(objectCondition(query.object))
+  if (query.statement !== undefined) {
+    const words = statementQuery(query.statement)
+    all.push(words === undefined ? Prisma.sql`false` : Prisma.sql`to_tsvector('simple'::regconfig, words) @@ to_tsquery('simple'::regconfig, ${words})`)
+  }
   if (query.text !== undefined) {
     // The body is JSON text, so what is looked for is written the way JSON writes it.
     const needle = escapeLike(JSON.stringify(query.text).slice(1, -1))

@@ -48,7 +48,7 @@ export class VerifyService {
     const keys = await this.keys.publicKeys()
     const run = new Run(new SessionVerifier(new AgentKeys(keys)), notesOf([...(await this.repository.checkpoints()), ...(signed === undefined ? [] : [{ position: signed.size, note: signed.note }])]))
     for (;;) {
-      const rows = await this.repository.page(run.chain.position, pageSize)
+      const rows = await this.repository.page(run.chain, pageSize)
       for (const row of rows) {
         const bad = run.check(row, keys)
         if (bad !== undefined) run.found(await this.#explain(bad, row))

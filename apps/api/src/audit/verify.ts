@@ -6,6 +6,7 @@ import { deriveColumns, type EventColumns } from './body.js'
 export class ChainVerifier {
   #previousHash: Uint8Array = genesis
   #position = 0n
+  #receivedAt = '1970-01-01T00:00:00Z'
   readonly #edge = Frontier.empty()
   #subtrees: Subtree[] = []
   #missing = false
@@ -19,6 +20,10 @@ export class ChainVerifier {
   }
   get hash(): Uint8Array {
     return this.#previousHash
+  }
+  /** When the last record was received. */
+  get receivedAt(): string {
+    return this.#receivedAt
   }
 
   /** Root of the tree up to here; of no tree when records are missing. */
@@ -37,6 +42,7 @@ export class ChainVerifier {
   check(row: EventRow): BadRecord | undefined {
     const bad = this.#problem(row)
     this.#position = row.position
+    this.#receivedAt = row.receivedAt
     this.#previousHash = row.hash
     this.#checked++
     if (!this.#missing) this.#edge.append(leafHash(row.hash), (subtree) => this.#subtrees.push(subtree))
@@ -78,7 +84,7 @@ function differentColumn(row: EventRow): keyof EventColumns | undefined {
     return 'kind'
   }
   const names: readonly (keyof EventColumns)[] = [
-    'id', 'time', 'receivedAt', 'source', 'sourceSeq', 'kind', 'sessionId', 'command', 'identity', 'target', 'actions', 'objects', 'decision', 'rule',
+    'id', 'time', 'receivedAt', 'source', 'sourceSeq', 'kind', 'sessionId', 'command', 'identity', 'target', 'actions', 'objects', 'decision', 'rule', 'words',
   ]
   return names.find((name) => {
     const a = expected[name]

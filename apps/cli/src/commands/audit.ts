@@ -31,6 +31,7 @@ interface SearchOptions {
   readonly session?: string
   readonly since?: string
   readonly until?: string
+  readonly statement?: string
   readonly text?: string
   readonly limit: number
 }
@@ -49,11 +50,12 @@ export function registerAudit(program: Command): void {
     .option('--session <id>')
     .option('--since <time>', 'RFC 3339, or a duration back from now like 2h', instant)
     .option('--until <time>', 'RFC 3339, or a duration back from now', instant)
-    .option('--text <words>', "in the command's text")
+    .option('--statement <words>', `words of the command's text: drop table, '"drop table"', cust*, -orders, delete OR truncate`)
+    .option('--text <characters>', 'anywhere in the record; slow without other conditions')
     .option('--limit <count>', 'at most so many', whole, 50)
-    .action(async ({ limit, who, target, action, object, decision: verdict, kind, session, since, until, text: words }: SearchOptions, command: Command) => {
+    .action(async ({ limit, who, target, action, object, decision: verdict, kind, session, since, until, statement, text: characters }: SearchOptions, command: Command) => {
       const { api, printer } = contextOf(command)
-      const events = await api.list('/v1/events', { who, target, action, object, decision: verdict, kind, session, since, until, text: words }, limit)
+      const events = await api.list('/v1/events', { who, target, action, object, decision: verdict, kind, session, since, until, statement, text: characters }, limit)
       printer.list(events, columns, 'No events.', events.map(flat))
     })
 
