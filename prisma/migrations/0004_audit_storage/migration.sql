@@ -66,3 +66,5 @@ CREATE INDEX "event_facets_idx" ON "event" USING GIN ("identity", "target", "dec
 -- Records come nearly in order of time: a few hundred bytes for each gigabyte.
 CREATE INDEX "event_time_idx" ON "event" USING BRIN ("time") WITH (pages_per_range = 32);
 CREATE INDEX "event_words_idx" ON "event" USING GIN (to_tsvector('simple'::regconfig, "words"));
+-- What was received long after it happened: questions about a time look at the months of that time, and at these.
+CREATE INDEX "event_late_idx" ON "event" ("position") WHERE "received_at" - "time" > interval '1 day';

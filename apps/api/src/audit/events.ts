@@ -19,6 +19,8 @@ export type ControlPlaneEventBody =
   | ApprovalDecided
   | DocumentApplied
   | AuditCheckpointed
+  | AuditExported
+  | SearchSaved
   | NodeEvent
   | TokenCreated
   | TokenRevoked
@@ -185,6 +187,22 @@ export interface AuditCheckpointed {
   readonly root: string
   /** Signed note (c2sp.org/tlog-checkpoint). */
   readonly note: string
+}
+
+export interface SearchSaved {
+  readonly kind: 'search.saved' | 'search.deleted'
+  readonly by: string
+  readonly name: string
+  readonly shared: boolean
+}
+
+/** Events left the control plane as a file. */
+export interface AuditExported {
+  readonly kind: 'audit.exported'
+  readonly by: string
+  readonly format: string
+  /** The conditions, as they were asked for. */
+  readonly query: { readonly [name: string]: string | undefined }
 }
 
 export interface NodeEvent {

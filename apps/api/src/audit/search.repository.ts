@@ -22,7 +22,14 @@ export class SearchRepository {
     return this.prisma.$transaction(
       async (tx) => {
         await tx.$executeRaw`SELECT set_config('statement_timeout', ${String(timeoutMs)}, true)`
-        return tx.$queryRaw<EventRow[]>`${selectRow} WHERE ${conditions(query, order)} ORDER BY "position" ${direction} LIMIT ${limit}`
+        const rows = (condition: Prisma.Sql): Prisma.Sql => Prisma.sql`(${selectRow} WHERE ${conditions(query, order)} AND ${condition} ORDER BY "position" ${direction} LIMIT ${limit})`
+        if (query.until === undefined) return tx.$queryRaw<EventRow[]>(rows(Prisma.sql`true`))
+        // What happened before may have been received long after, from an agent that was cut off: of later months, only
+        // what came late is looked at. The same expression as the index event_late_idx has.
+        const soon = Prisma.sql`${query.until}::timestamptz + interval '1 day'`
+        const inTime = rows(Prisma.sql`received_at < ${soon}`)
+        const late = rows(Prisma.sql`received_at >= ${soon} AND received_at - "time" > interval '1 day'`)
+        return tx.$queryRaw<EventRow[]>`${inTime} UNION ALL ${late} ORDER BY "position" ${direction} LIMIT ${limit}`
       },
       { maxWait: 15_000, timeout: timeoutMs + 5000 },
     )

@@ -75,7 +75,7 @@ export async function startApp(): Promise<TestApp> {
       { provide: PrismaService, useValue: postgres.prisma },
       { provide: DATABASE_URL, useValue: postgres.url },
       { provide: KeysService, useValue: keys },
-      { provide: ENVIRONMENT, useValue: { SALLYPORT_DATA_DIR: dataDirectory } },
+      { provide: ENVIRONMENT, useValue: { SALLYPORT_DATA_DIR: dataDirectory, SALLYPORT_AUDIT_SIGN_SECONDS: '3600' } },
       { provide: AgentLinkService, useValue: link },
       { provide: SessionsService, useValue: sessions },
     ],
@@ -119,7 +119,7 @@ export async function startApp(): Promise<TestApp> {
         ...(body === undefined ? {} : { body: JSON.stringify(body) }),
       })
       const text = await response.text()
-      const isJson = response.headers.get('content-type')?.includes('json') ?? false
+      const isJson = /[/+]json\b/.test(response.headers.get('content-type') ?? '')
       return { status: response.status, body: isJson && text !== '' ? JSON.parse(text) : text, headers: response.headers }
     },
     async stop() {
