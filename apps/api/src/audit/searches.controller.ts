@@ -47,7 +47,7 @@ export class SearchesController {
   @ApiOperation({ summary: 'Your saved searches, and those that others share' })
   async list(@CurrentUser() user: Principal) {
     const rows = await this.saved.visible(user.user)
-    return { items: rows.map(({ owner, name, shared, query, updatedAt }) => ({ owner, name, shared, query, updated_at: updatedAt.toISOString() })) }
+    return { items: rows.map(({ owner, name, shared, query, updatedAt }) => ({ owner, mine: owner === user.user, name, shared, query, updated_at: updatedAt.toISOString() })) }
   }
 
   @Put('audit/searches/:name')
