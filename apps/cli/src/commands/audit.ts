@@ -63,7 +63,7 @@ export function registerAudit(program: Command): void {
       if (!ok) process.exitCode = exitCode.error
       const said = ok
         ? [`The chain is whole: ${text(answer, 'checked')} events, head ${text(answer, 'head.position')} ${text(answer, 'head.hash')}`, sessionsLine(answer), `Checkpoints: ${text(answer, 'checkpoints')} signed, all fit`]
-        : [`The chain is BROKEN at position ${text(answer, 'first_bad.position')}: ${text(answer, 'first_bad.problem')}`, ...furtherProblems(answer), sessionsLine(answer)]
+        : [`The chain is BROKEN at position ${text(answer, 'first_bad.position')}: ${text(answer, 'first_bad.problem')}`, ...furtherProblems(answer), ...(answer['sessions'] === undefined ? [] : [sessionsLine(answer)])]
       printer.result(answer, () => said.map(visible).join('\n'))
     })
 }
