@@ -29,6 +29,8 @@ export interface SessionCounts {
   readonly open: number
   /** Written by an agent of an older version, which chained nothing. */
   readonly unchained: number
+  /** Gap records: commands of best_effort sessions that went on, or may have, without being recorded. */
+  readonly gaps: number
 }
 
 interface State {
@@ -50,7 +52,7 @@ const maxHeads = 10_000
 /** Sessions that ended whose state is kept. */
 const maxLate = 50_000
 /** Kinds of record that may stand behind their session's end. */
-const closing: ReadonlySet<string> = new Set(['command.end', 'command.released', 'recording'])
+const closing: ReadonlySet<string> = new Set(['command.end', 'command.released', 'recording', 'gap'])
 
 /**
  * Checks the chains that agents sign, over stored records in their order. What the control plane's own chain can't tell
@@ -67,6 +69,7 @@ export class SessionVerifier {
   readonly #late: string[] = []
   readonly #lastSeq = new Map<string, bigint>()
   #unchained = 0
+  #gaps = 0
 
   /**
    * @param keys public keys (SPKI, DER) of agents by their source, `agent:<node id>`
@@ -90,6 +93,7 @@ export class SessionVerifier {
     if (gap !== undefined) return gap
     if (source.startsWith('agent:')) {
       if (kind === 'session.signed') return this.#signature(record)
+      if (kind === 'gap') this.#gaps += 1
       return session === null || kind === 'alert' ? undefined : this.#link(record, session)
     }
     if (session === null) return undefined
@@ -114,7 +118,7 @@ export class SessionVerifier {
         bad = { position: String(state.position), problem: `never closed: session ${session} ends with this record; its grant has run out, and ${missing}` }
       } else open += 1
     }
-    return { counts: { signed: this.#closed.size, lost, open, unchained: this.#unchained }, bad }
+    return { counts: { signed: this.#closed.size, lost, open, unchained: this.#unchained, gaps: this.#gaps }, bad }
   }
 
   /** Agents number their records without gaps: what was taken out of the log leaves a hole, however it was chained anew. */

@@ -51,7 +51,6 @@ const agreeMilliseconds = 5000
 interface LiveSession {
   readonly guard: SessionGuard
   readonly controller: AbortController
-  readonly strict: boolean
   lease: number
   /** Length of a lease, and when a new one was last asked for; seconds. */
   readonly leaseLength: number
@@ -86,7 +85,7 @@ export class SessionManager {
   }
 
   get strict(): boolean {
-    for (const session of this.#live.values()) if (session.strict) return true
+    for (const { guard } of this.#live.values()) if (guard.audit === 'strict') return true
     return false
   }
 
@@ -159,11 +158,12 @@ export class SessionManager {
       approvals: this.#o.approvals,
       signal: controller.signal,
       ...(maskKey ? { maskKey } : {}),
+      onGap: (reason) => this.#o.log.error({ session: sid, error_code: reason }, 'a best_effort session goes on unrecorded'),
     })
     // Also what came while the mask key was decrypted.
     if (this.#overtaken.has(sid)) throw new GrantError('the session was ended, or its policy changed, before it began')
-    this.#o.spool.append({ kind: 'session.start', session: sid, parameters: shownParameters(opened.parameters) })
-    this.#live.set(sid, { guard, controller, lease, leaseLength: lease - grant.payload.iat, askedAt: 0, exp, strict: terms.audit === 'strict' })
+    this.#o.spool.append({ kind: 'session.start', session: sid, ...(terms.audit === 'best_effort' ? { audit: 'best_effort' as const } : {}), parameters: shownParameters(opened.parameters) })
+    this.#live.set(sid, { guard, controller, lease, leaseLength: lease - grant.payload.iat, askedAt: 0, exp })
     let end: SessionEnd
     try {
       end = await registered.engine.serve({
@@ -181,6 +181,7 @@ export class SessionManager {
       if (this.#live.size === 0) this.#whenEmpty?.()
     }
     controller.abort(end)
+    guard.close()
     try {
       this.#o.spool.appendClosing({ kind: 'session.end', session: sid, reason: end.reason, ...(end.detail === undefined ? {} : { detail: end.detail }), commands: guard.commands })
     } catch {

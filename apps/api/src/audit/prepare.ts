@@ -42,6 +42,7 @@ const recordSchema = z.discriminatedUnion('kind', [
   z.looseObject({ ...stamp, kind: z.literal('command.released'), session: sessionId, command: ordinal, verdict: z.string() }),
   z.looseObject({ ...stamp, kind: z.literal('command.end'), session: sessionId, command: ordinal, status: z.string() }),
   z.looseObject({ ...stamp, kind: z.literal('recording'), session: sessionId, command: ordinal, first: z.number().int().min(0), chunks: z.array(z.unknown()) }),
+  z.looseObject({ ...stamp, kind: z.literal('gap'), session: sessionId, first_command: ordinal, last_command: ordinal.optional(), missing: z.record(z.string(), z.number()), reason: z.string() }),
   z.looseObject({ ...stamp, kind: z.literal('session.signed'), heads: z.array(z.unknown()), key: z.string(), signature: z.string() }),
   z.looseObject({ ...stamp, kind: z.enum(['agent.start', 'agent.stop']), version: z.string() }),
 ])

@@ -10,6 +10,7 @@ import { asFields, asList, text, type Fields } from '../http/record.js'
 import { shortTime } from '../output/printer.js'
 import type { Column } from '../output/table.js'
 import { visible, visibleJson } from '../output/visible.js'
+import { gapText } from './gap.js'
 
 const columns: readonly Column<Fields>[] = [
   { title: 'TIME', value: (event) => shortTime(text(event, 'time')) },
@@ -124,7 +125,9 @@ function sessionsLine(answer: Fields): string {
     ['open', 'open'],
     ['unchained', 'recorded by agents that did not chain yet'],
   ].flatMap(([name = '', words = '']) => (count(name) === '0' ? [] : [`${count(name)} ${words}`]))
-  return [`Sessions: ${count('signed')} whole and signed by their agents`, ...rest].join(', ')
+  const gaps = count('gaps')
+  const told = gaps === '0' || gaps === '' ? '' : `\nGaps: ${gaps}, where commands of best_effort sessions went on without a record; see \`sallyport audit search --kind gap\``
+  return [`Sessions: ${count('signed')} whole and signed by their agents`, ...rest].join(', ') + told
 }
 
 /** One level: what the API knows of the event (who, target, position), and over it the event as its source wrote it. */
@@ -138,6 +141,7 @@ function decision(event: Fields): string {
 }
 
 function what(event: Fields): string {
+  if (text(event, 'kind') === 'gap') return gapText(event)
   const shown = text(event, 'text') || text(event, 'tag') || text(event, 'reason') || text(event, 'summary')
   if (shown !== '') return shown
   return asList(event['effects']).map((effect) => `${text(effect, 'action')} ${text(effect, 'resource')}`).join(', ')

@@ -54,7 +54,7 @@ test('a spool opened again goes on where the killed one ended', async () => {
   // No close: as after kill -9.
   const second = spoolOf()
   expect(second.lastSeq).toBe(3)
-  expect(second.unfinished).toEqual([{ session: 'a', commands: [1, 2], started: 2, ended: false }])
+  expect(second.unfinished).toEqual([{ session: 'a', commands: [1, 2], started: 2, ended: false, bestEffort: false }])
   expect(second.append(started('b')).seq).toBe(4)
   expect((await second.read(2, 1_000_000)).records).toHaveLength(3)
 })
@@ -194,5 +194,5 @@ test('sessions are chained and signed, and go on in their chain after a kill, al
       seq += 1
     }
   }
-  expect(verifier.finish(0).counts).toEqual({ signed: 2, lost: 0, open: 1, unchained: 0 })
+  expect(verifier.finish(0).counts).toEqual({ signed: 2, lost: 0, open: 1, unchained: 0, gaps: 0 })
 })
