@@ -59,6 +59,7 @@ export class Agent {
       decrypt: (jwe) => identity.decrypt(jwe),
       log,
       maxSessions: config.maxSessions,
+      auditWaitMilliseconds: config.auditWaitMilliseconds,
     })
     const renewLeases = (): void => {
       const sessionIds = sessions.dueForRenewal()

@@ -3,10 +3,11 @@ import fs from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import { keyIdOf, SessionVerifier } from '@sallyport/audit-log'
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import type { AgentEventBody } from '../event.js'
 import { SpoolCorruptError } from './recovery.js'
-import { Spool, SpoolError, timestamp } from './spool.js'
+import { Spool, SpoolError } from './spool.js'
+import { timestamp, wallClock } from './timestamp.js'
 
 let directory: string
 const open: Spool[] = []
@@ -153,6 +154,20 @@ test('events stay one line whatever they quote', async () => {
 
 test('timestamps have microseconds and are UTC', () => {
   expect(timestamp(1_700_000_000_123.456)).toBe('2023-11-14T22:13:20.123456Z')
+})
+
+test('the clock follows the system\'s when that is set, and has microseconds otherwise', () => {
+  const clock = wallClock()
+  const before = clock()
+  expect(Math.abs(before - Date.now())).toBeLessThan(60)
+  vi.useFakeTimers({ now: before + 3_600_000, toFake: ['Date'] })
+  try {
+    expect(clock() - before).toBeGreaterThan(3_599_000)
+    vi.setSystemTime(before - 3_600_000)
+    expect(clock() - before).toBeLessThan(-3_599_000)
+  } finally {
+    vi.useRealTimers()
+  }
 })
 
 test('sessions are chained and signed, and go on in their chain after a kill, also behind an unsigned end', async () => {

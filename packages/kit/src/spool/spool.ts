@@ -6,6 +6,7 @@ import { ClosingRoom, shortened } from './closing-room.js'
 import { frameRecord, headerBytes, maxRecordBytes, scanRecord } from './record-file.js'
 import type { ChainLink } from '@sallyport/audit-log'
 import { mintReceipt, type Receipt } from './receipt.js'
+import { timestamp, wallClock } from './timestamp.js'
 import { SessionChains, type ChainSigner } from './session-chains.js'
 import { ReserveFile } from './reserve-file.js'
 import { recover, segmentName, type Segment, type Unfinished } from './recovery.js'
@@ -96,7 +97,7 @@ export class Spool {
     this.#segmentBytes = options.segmentBytes ?? Math.min(defaults.segmentBytes, Math.max(leastSegmentBytes, Math.floor(this.maxBytes / segmentsPerSpool)))
     this.#reserveBytes = options.reserveBytes ?? defaults.reserveBytes
     this.#syncMilliseconds = options.syncMilliseconds ?? defaults.syncMilliseconds
-    this.#now = options.now ?? (() => performance.timeOrigin + performance.now())
+    this.#now = options.now ?? wallClock()
     this.#onFailure = options.onFailure
     fs.mkdirSync(this.#directory, { recursive: true, mode: 0o700 })
     this.#acked = this.#readAcked()
@@ -465,17 +466,3 @@ function syncDirectory(directory: string): void {
 function errorCode(error: unknown): string {
   return error instanceof Error && 'code' in error ? String(error.code) : 'unknown error'
 }
-
-/** RFC 3339 UTC with microseconds. */
-export function timestamp(milliseconds: number): string {
-  const whole = Math.floor(milliseconds)
-  if (whole !== lastWhole) {
-    lastWhole = whole
-    lastText = new Date(whole).toISOString().slice(0, -1)
-  }
-  const micros = Math.floor((milliseconds - whole) * 1000)
-  return `${lastText}${micros < 10 ? '00' : micros < 100 ? '0' : ''}${micros}Z`
-}
-
-let lastWhole = Number.NaN
-let lastText = ''

@@ -101,8 +101,7 @@ export class TargetSide {
         this.#parameterStatus(buffer, start, end)
         return undefined
       case backend.errorResponse:
-        this.#error(buffer, start, end)
-        return undefined
+        return this.#error(buffer, start, end)
       default:
         return this.#answer(type, buffer, start, end)
     }
@@ -150,14 +149,12 @@ export class TargetSide {
         return undefined
       case 'sync':
         need(type, backend.readyForQuery)
-        this.#ready(decodeReadyForQuery(buffer, start, end))
-        break
+        return this.#readyShown(decodeReadyForQuery(buffer, start, end), buffer.subarray(start, end))
       case 'poison':
         // After the error of a simple query comes its ReadyForQuery; nothing else can.
         if (head.protocol !== 'simple' || !head.reported) throw unexpected(type)
         need(type, backend.readyForQuery)
-        this.#ready(decodeReadyForQuery(buffer, start, end))
-        break
+        return this.#readyShown(decodeReadyForQuery(buffer, start, end), buffer.subarray(start, end))
     }
     expected.shift()
     this.#pass(buffer, start, end)
@@ -169,10 +166,7 @@ export class TargetSide {
     switch (type) {
       case backend.readyForQuery:
         for (const left of query.runs) this.#c.finish(left, 'cancelled')
-        this.#ready(decodeReadyForQuery(buffer, start, end))
-        this.#c.expected.shift()
-        this.#pass(buffer, start, end)
-        return undefined
+        return this.#readyShown(decodeReadyForQuery(buffer, start, end), buffer.subarray(start, end))
       case backend.rowDescription:
         if (!run) throw unexpected(type)
         run.fields = decodeRowDescription(buffer, start, end)
@@ -220,13 +214,25 @@ export class TargetSide {
       this.#pass(buffer, start, end)
       return undefined
     }
-    const bytes = buffer.subarray(start, end)
-    return durable.then(
-      () => {
-        this.#emit(bytes)
-      },
-      () => this.#c.fail(new ProtocolError('the result was not shown: its audit record could not be made durable', '57P03')),
-    )
+    return this.#whenDurable([durable], buffer.subarray(start, end))
+  }
+
+  /** In a strict session, what tells the client of an end waits until that end is durable. */
+  #whenDurable(ends: readonly Promise<void>[], bytes: Buffer): Promise<void> | undefined {
+    if (ends.length > 0) {
+      return Promise.all(ends).then(
+        () => this.#emit(bytes),
+        () => this.#c.fail(new ProtocolError('the result was not shown: its audit record could not be made durable', '57P03')),
+      )
+    }
+    this.#emit(bytes)
+    return undefined
+  }
+
+  #readyShown(status: number, bytes: Buffer): Promise<void> | undefined {
+    const ends = this.#ready(status)
+    this.#c.expected.shift()
+    return this.#whenDurable(ends, bytes)
   }
 
   #completed(run: Run): void {
@@ -355,7 +361,7 @@ export class TargetSide {
 
   // ---- errors and state
 
-  #error(buffer: Buffer, start: number, end: number): void {
+  #error(buffer: Buffer, start: number, end: number): Promise<void> | undefined {
     const c = this.#c
     const fields = decodeNotice(buffer, start, end)
     const { expected } = c
@@ -376,11 +382,15 @@ export class TargetSide {
           hint: 'Roll back and try again; the agent role needs to read the system catalogs.',
         }),
       )
-    } else this.#emit(encodeNotice(backend.errorResponse, shown))
-    if (run) {
-      c.finish(run, fields.get('C') === '57014' ? 'cancelled' : 'error', undefined, shown)
-      c.names.failed(run.analysis)
     }
+    const ended = run && c.finishDurably(run, fields.get('C') === '57014' ? 'cancelled' : 'error', undefined, shown)
+    if (run) c.names.failed(run.analysis)
+    this.#errorEnds(head)
+    return head?.kind === 'poison' || head?.kind === 'hidden' ? undefined : this.#whenDurable(ended ? [ended] : [], encodeNotice(backend.errorResponse, shown))
+  }
+
+  /** What the target answers no more after an error. */
+  #errorEnds(head: Expected | undefined): void {
     switch (head?.kind) {
       case undefined:
       case 'query':
@@ -417,14 +427,16 @@ export class TargetSide {
     }
   }
 
-  #ready(status: number): void {
+  /** Returns the ends of portals that have to be durable before the client hears of it. */
+  #ready(status: number): Promise<void>[] {
     const c = this.#c
     c.status = status
-    if (status !== txIdle) return
+    if (status !== txIdle) return []
     // Portals end with their transaction.
-    for (const portal of c.portals.values()) this.#close(portal.run)
+    const ends = [...c.portals.values()].flatMap(({ run }) => c.finishDurably(run, run.rows > 0 ? 'ok' : 'cancelled') ?? [])
     c.portals.clear()
     c.names.transactionEnded()
+    return ends
   }
 
   /** A portal that will give no more rows: begun and left, or never executed. */
