@@ -1,7 +1,7 @@
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import type pg from 'pg'
+import pg from 'pg'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { psql, psqlSession, type Client, type Ran } from '../support/client.js'
 import { controlPlaneDatabase } from '../support/database.js'
@@ -66,9 +66,14 @@ async function works(): Promise<void> {
 }
 
 async function behind(): Promise<number> {
-  const port = JSON.parse((await import('node:fs')).readFileSync(stack.line.agents[0]?.log ?? '', 'utf8').split('\n').filter((line) => line.includes('"message":"ready"')).at(-1) ?? '{}').ops_port as number
-  const text = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text()
-  return Number(/^sallyport_agent_spool_records_behind (\d+)/m.exec(text)?.[1] ?? 1)
+  return metric('sallyport_agent_spool_records_behind')
+}
+
+/** Of the agent's process of now, which a restart gives another port. */
+async function metric(name: string): Promise<number> {
+  const ready = readFileSync(stack.line.agents[0]?.log ?? '', 'utf8').split('\n').filter((line) => line.includes('"message":"ready"')).at(-1) ?? '{}'
+  const text = await (await fetch(`http://127.0.0.1:${(JSON.parse(ready) as { ops_port: number }).ops_port}/metrics`)).text()
+  return Number(new RegExp(`^${name} (\\d+)`, 'm').exec(text)?.[1])
 }
 
 async function useMode(wanted: 'strict' | 'spooled' | 'best_effort'): Promise<void> {
@@ -137,6 +142,19 @@ async function crash(point: string): Promise<{ mark: string; client: Ran }> {
   await stack.restart('agent-0')
   await works()
   return { mark, client }
+}
+
+/** Statements that write orders wait at the target until the returned function is called. */
+async function lockOrders(): Promise<() => Promise<void>> {
+  const client = new pg.Client({ connectionString: stack.target.superuserUrl })
+  await client.connect()
+  await client.query('BEGIN')
+  await client.query('LOCK TABLE orders IN EXCLUSIVE MODE')
+  return () => client.end()
+}
+
+async function waitsForLock(mark: string): Promise<void> {
+  await eventually(async () => (await direct(stack, "SELECT 1 FROM pg_stat_activity WHERE query LIKE $1 AND pid <> pg_backend_pid() AND wait_event_type = 'Lock'", [`%${mark}%`])).length > 0, 'it runs')
 }
 
 function fault(name: string, body: () => Promise<void>): void {
@@ -305,6 +323,32 @@ describe('the database of the control plane', () => {
   })
 })
 
+describe('strict, and the result', () => {
+  /** The control plane stops while the command runs: its end can't be durable, and the client is not shown one. */
+  async function withheld(sql: (mark: string) => string, status: string): Promise<void> {
+    await useMode('strict')
+    const session = await openSession()
+    const mark = `withheld-${id}`
+    const unlock = await lockOrders()
+    session.send(`${sql(mark)};\n`)
+    await waitsForLock(mark)
+    process.kill(pidOf(stack, 'api'), 'SIGSTOP')
+    try {
+      await unlock()
+      await session.seen(/57P03.*the result was not shown: its audit record could not be made durable/s)
+      expect(session.stdout).not.toContain(mark)
+      expect(session.stderr).not.toContain('division by zero')
+      expect(await session.exited).not.toBe(0)
+    } finally {
+      process.kill(pidOf(stack, 'api'), 'SIGCONT')
+    }
+    expect(await endOf(mark)).toBe(status)
+  }
+
+  fault('ST1', () => withheld(insert, 'ok'))
+  fault('ST2', () => withheld((mark) => `INSERT INTO orders (customer_id, status) SELECT 1 / (id - id), '${mark}' FROM customers LIMIT 1`, 'error'))
+})
+
 describe('partition', () => {
   fault('PT1', async () => {
     await useMode('spooled')
@@ -322,11 +366,16 @@ describe('partition', () => {
   fault('PT2', async () => {
     await useMode('spooled')
     const session = await openSession()
-    session.send(`SELECT pg_sleep(1);\n${insert(`waits-${id}`)};\n`)
-    await eventually(async () => (await direct(stack, "SELECT 1 FROM pg_stat_activity WHERE query LIKE '%pg_sleep(1)%' AND pid <> pg_backend_pid() AND state = 'active'")).length > 0, 'it runs')
+    const unlock = await lockOrders()
+    session.send(`${insert(`waits-${id}`)};\n`)
+    await waitsForLock(`waits-${id}`)
     process.kill(pidOf(stack, 'gateway-0'), 'SIGSTOP')
-    await eventually(async () => (await direct(stack, "SELECT 1 FROM pg_stat_activity WHERE query LIKE '%pg_sleep(1)%' AND state = 'active' AND pid <> pg_backend_pid()")).length === 0, 'it is over at the target')
-    process.kill(pidOf(stack, 'gateway-0'), 'SIGCONT')
+    try {
+      await unlock()
+      await eventually(async () => (await ran(`waits-${id}`)) === 1, 'it is done at the target')
+    } finally {
+      process.kill(pidOf(stack, 'gateway-0'), 'SIGCONT')
+    }
     await session.seen(new RegExp(`waits-${id}`))
     expect(await endOf(`waits-${id}`)).toBe('ok')
     await close(session)
@@ -390,12 +439,6 @@ describe('best_effort', () => {
     expect(gap.event.last_command).toBeUndefined()
   })
 })
-
-async function metric(name: string): Promise<number> {
-  const line = (await import('node:fs')).readFileSync(stack.line.agents[0]?.log ?? '', 'utf8').split('\n').filter((text) => text.includes('"message":"ready"')).at(-1) ?? '{}'
-  const text = await (await fetch(`http://127.0.0.1:${(JSON.parse(line) as { ops_port: number }).ops_port}/metrics`)).text()
-  return Number(new RegExp(`^${name} (\\d+)`, 'm').exec(text)?.[1])
-}
 
 describe('clocks that are set', () => {
   async function setClock(name: string, milliseconds: number): Promise<void> {
