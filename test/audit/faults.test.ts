@@ -382,8 +382,21 @@ describe('partition', () => {
   })
 })
 
+describe('the disk of the spool', () => {
+  fault('DK9', async () => {
+    await useMode('spooled')
+    const session = await openSession()
+    const mark = `crash-at:slow:${id}`
+    const begun = performance.now()
+    expect(await say(session, insert(mark))).toContain(mark)
+    expect(performance.now() - begun).toBeGreaterThan(400)
+    expect(await endOf(mark)).toBe('ok')
+    await close(session)
+  })
+})
+
 describe('best_effort', () => {
-  fault('BE1', async () => {
+  fault('SP3', async () => {
     await useMode('best_effort')
     const session = await openSession()
     const filler = 'x'.repeat(60_000)
@@ -427,7 +440,7 @@ describe('best_effort', () => {
     expect((await stack.api('GET', '/v1/audit/verify')).body.sessions.gaps).toBe((await stack.events('kind=gap')).length)
   })
 
-  fault('BE2', async () => {
+  fault('SP4', async () => {
     await useMode('best_effort')
     const { mark } = await crash('recorded')
     const [command] = await recorded(mark)

@@ -49,6 +49,7 @@ function agentPoints() {
   fs.writeSync = (fd, bytes, ...rest) => {
     const found = pointIn(bytes)
     if (found?.point === 'before-record' || (found?.point === 'before-end' && found.end)) die(found)
+    if (found?.point === 'slow') Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 400)
     const written = writeSync(fd, bytes, ...rest)
     if (found?.point === 'recorded' || (found?.point === 'ended' && found.end)) die(found)
     if (found?.point === 'acknowledged') noted ??= found

@@ -95,10 +95,13 @@ export class Agent {
         }),
     )
     const ops = await startOps(config, sessions, spool, gateways)
+    let full = false
     const timers = [
       setInterval(renewLeases, leaseEveryMilliseconds),
       setInterval(() => {
         uploader.urgent = sessions.strict || spool.awaited
+        if (spool.full !== full && !spool.failure) log[spool.full ? 'error' : 'info']({ spool_bytes: spool.bytes }, spool.full ? 'the audit spool takes nothing new: it holds as much as it may, or its disk has no room' : 'the audit spool takes records again')
+        full = spool.full
       }, 100),
       setInterval(() => {
         renewIfNeeded(identity, { endpoint: config.enrolEndpoint, peer: 'gateway' }).then(

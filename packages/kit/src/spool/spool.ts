@@ -139,7 +139,7 @@ export class Spool {
 
   /** Takes nothing but what closes something: it holds as much as it may, or the disk has no room. */
   get full(): boolean {
-    return this.#totalBytes + this.#pendingBytes > this.maxBytes || !this.#reserve.held
+    return this.#totalBytes + this.#pendingBytes > this.maxBytes || !this.#reserve.take()
   }
 
   /** The oldest unacknowledged record has waited for longer than it may: nothing new should count on being sent soon. */

@@ -17,6 +17,7 @@ import {
   rowsOfTag,
 } from '../codec/index.js'
 import { txFailed, txIdle, txOpen, type Conversation } from './conversation.js'
+import { need, runOf, unexpected } from './expected-answer.js'
 import type { Expected, Run } from './expected.js'
 import { CopyOut } from './copy-out.js'
 import { hiddenAnswers, hiddenCell } from './hidden.js'
@@ -149,12 +150,12 @@ export class TargetSide {
         return undefined
       case 'sync':
         need(type, backend.readyForQuery)
-        return this.#readyShown(decodeReadyForQuery(buffer, start, end), buffer.subarray(start, end))
+        return this.#readyShown(buffer, start, end)
       case 'poison':
         // After the error of a simple query comes its ReadyForQuery; nothing else can.
         if (head.protocol !== 'simple' || !head.reported) throw unexpected(type)
         need(type, backend.readyForQuery)
-        return this.#readyShown(decodeReadyForQuery(buffer, start, end), buffer.subarray(start, end))
+        return this.#readyShown(buffer, start, end)
     }
     expected.shift()
     this.#pass(buffer, start, end)
@@ -166,7 +167,7 @@ export class TargetSide {
     switch (type) {
       case backend.readyForQuery:
         for (const left of query.runs) this.#c.finish(left, 'cancelled')
-        return this.#readyShown(decodeReadyForQuery(buffer, start, end), buffer.subarray(start, end))
+        return this.#readyShown(buffer, start, end)
       case backend.rowDescription:
         if (!run) throw unexpected(type)
         run.fields = decodeRowDescription(buffer, start, end)
@@ -229,10 +230,12 @@ export class TargetSide {
     return undefined
   }
 
-  #readyShown(status: number, bytes: Buffer): Promise<void> | undefined {
-    const ends = this.#ready(status)
+  #readyShown(buffer: Buffer, start: number, end: number): Promise<void> | undefined {
+    const ends = this.#ready(decodeReadyForQuery(buffer, start, end))
     this.#c.expected.shift()
-    return this.#whenDurable(ends, bytes)
+    if (ends.length > 0) return this.#whenDurable(ends, buffer.subarray(start, end))
+    this.#pass(buffer, start, end)
+    return undefined
   }
 
   #completed(run: Run): void {
@@ -291,7 +294,7 @@ export class TargetSide {
       query.resolve(query.rows)
     } else {
       need(type, hiddenAnswers[head.step])
-      if (head.step === 'sync') this.#ready(decodeReadyForQuery(buffer, start, end))
+      if (head.step === 'sync') void this.#ready(decodeReadyForQuery(buffer, start, end))
     }
     this.#c.expected.shift()
   }
@@ -494,18 +497,4 @@ export class TargetSide {
     this.#source = undefined
     this.blocked = !this.#c.client.write(source.subarray(this.#from, this.#to))
   }
-}
-
-/** The command whose results come now. */
-function runOf(head: Expected | undefined): Run | undefined {
-  if (head?.kind === 'query') return head.runs[head.current]
-  return head?.kind === 'execute' ? head.portal.run : undefined
-}
-
-function need(type: number, wanted: number): void {
-  if (type !== wanted) throw unexpected(type)
-}
-
-function unexpected(type: number): ProtocolError {
-  return new ProtocolError(`the target sent an unexpected message '${String.fromCharCode(type)}'`)
 }
