@@ -114,9 +114,11 @@ describe('R a spool whose disk fails', () => {
         for (let size = 4096; ; size += 4096) writeFileSync(filler, Buffer.alloc(size))
       }).toThrow(/ENOSPC/)
       // The last page of the segment may have room for some records yet.
+      let round = 0
       await eventually(async () => {
-        session.send(`SELECT length('${'x'.repeat(2000)}');\n\\echo round\n`)
-        await session.seen(/round/)
+        round += 1
+        session.send(`SELECT length('${'x'.repeat(2000)}');\n\\echo round-${round}\n`)
+        await session.seen(new RegExp(`round-${round}\n`))
         return session.stderr.includes('57P03')
       }, 'the disk has no room')
       session.stdout = ''
