@@ -25,14 +25,18 @@ spec:
 let child
 
 async function main() {
-  await appendCost()
+  const parts = (process.env.BENCH_PARTS ?? 'append ingest latency').split(' ')
+  if (parts.includes('append')) await appendCost()
+  if (parts.length === 1 && parts[0] === 'append') return
   const stack = await startStack()
   const database = await controlDatabase(stack)
   const token = await mint(stack)
   const env = { PATH: process.env.PATH, PGHOST: 'localhost', PGPORT: String(stack.gateway.postgresPort), PGUSER: stack.targets[0].name, PGPASSWORD: token, PGDATABASE: 'orders', PGSSLMODE: 'verify-full', PGSSLROOTCERT: stack.gateway.caFile }
-  await ingest(stack, database, env)
-  await bareInserts(database)
-  await latency(stack, env)
+  if (parts.includes('ingest')) {
+    await ingest(stack, database, env)
+    await bareInserts(database)
+  }
+  if (parts.includes('latency')) await latency(stack, env)
   await database.end()
 }
 
@@ -135,7 +139,7 @@ async function latency(stack, env) {
 async function startStack() {
   const policyFile = path.join(directory, 'policy.yaml')
   writeFileSync(policyFile, policyText('spooled'))
-  const extra = (process.env.BENCH_ENV ?? '').split(' ').filter((pair) => pair !== '').flatMap((pair) => ['--env', pair])
+  const extra = (process.env.BENCH_ENV ?? '').split(';').filter((pair) => pair !== '').flatMap((pair) => ['--env', pair])
   child = spawn(process.execPath, [path.join(root, 'apps/dev/dist/main.js'), 'stack', '--json', '--policy', policyFile, ...extra], { cwd: root, stdio: ['pipe', 'pipe', 'inherit'] })
   for await (const line of createInterface({ input: child.stdout })) return JSON.parse(line)
   throw new Error('the stack did not start')

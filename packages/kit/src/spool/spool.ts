@@ -189,6 +189,12 @@ export class Spool {
   /** Resolves when the control plane has the record in its database. Rejects when the spool closes before. */
   durable(receipt: Receipt): Promise<void> {
     if (receipt.seq <= this.#acked) return Promise.resolve()
+    // Somebody waits: it must not lie here for the sake of being written with the next one.
+    try {
+      this.#flush()
+    } catch (error) {
+      return Promise.reject(error instanceof Error ? error : new Error(String(error)))
+    }
     return new Promise((resolve, reject) => this.#waiters.push({ seq: receipt.seq, resolve, reject }))
   }
 
@@ -246,7 +252,8 @@ export class Spool {
 
   /** Resolves when there is a record above `seq`, or at once when there already is. */
   newRecords(seq: number): Promise<void> {
-    if (this.lastSeq > seq || this.#failure) return Promise.resolve()
+    // What is only staged can't be read yet.
+    if (this.lastSeq - this.#pending.length > seq || this.#failure) return Promise.resolve()
     return new Promise((resolve) => {
       this.#wake = resolve
     })
