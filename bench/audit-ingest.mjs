@@ -62,7 +62,7 @@ async function ingest(stack, database, env) {
     row(`${clients} sessions`, [`${rate(all / 2, loaded)} commands/s`, `stored ${rate(during, loaded)}/s meanwhile`, `${waiting} waited (${(bytes / 1e6).toFixed(0)} MB)`, draining, `sustained ${rate(all, took)} events/s`])
     sustained.set(clients, all / took)
   }
-  const { rows } = await database.query("SELECT count(*)::int AS events, pg_total_relation_size('event')::int AS bytes, avg(octet_length(body))::int AS body, avg(octet_length(body) - position(',\"event\":' IN body) - 9)::int AS record FROM event WHERE kind IN ('command', 'command.end')")
+  const { rows } = await database.query("SELECT count(*)::int AS events, (SELECT sum(pg_total_relation_size(relid)) FROM pg_partition_tree('event'))::int AS bytes, avg(octet_length(body))::int AS body, avg(octet_length(body) - position(',\"event\":' IN body) - 9)::int AS record FROM event WHERE kind IN ('command', 'command.end')")
   row('bytes per event', [`spool ${rows[0].record + 8}`, `database ${Math.round(rows[0].bytes / rows[0].events)} with its indexes, of which the body is ${rows[0].body}`])
 }
 
