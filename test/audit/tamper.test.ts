@@ -1,10 +1,10 @@
-import { createHash } from 'node:crypto'
+import { generateKeyPairSync, sign } from 'node:crypto'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import { genesisOf, headOf } from '@sallyport/audit-log'
+import { chainHash, Frontier, genesisOf, headOf, keyIdOf, leafHash, nodeKeyType, sealed } from '@sallyport/audit-log'
 import pg from 'pg'
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { Client, psql } from '../support/client.js'
 import { eventually } from '../support/direct.js'
 import { hasSshd, policyFor, SshHome } from '../support/ssh.js'
@@ -30,11 +30,8 @@ beforeAll(async () => {
   const policyFile = path.join(folder, 'policy.yaml')
   const orders = ['apiVersion: sallyport.dev/v1', 'kind: Policy', 'metadata: { name: test-on-orders }', 'spec:', '  subjects: [{ workload: shop-ci }]', '  targets: { names: [orders-db], protocol: postgres }', '  rules:', '    - { allow: sql.select, on: "public.*" }', '']
   writeFileSync(policyFile, [policyFor('web-01', ['{ allow: ssh.exec, argv: ["echo ..."] }']), orders.join('\n')].join('---\n'))
-  stack = await Stack.start({ policyFile })
-  const directory = path.join(stack.line.dataDir, 'api')
-  const port = Number(readFileSync(path.join(directory, 'postgres/postmaster.pid'), 'utf8').split('\n')[3])
-  database = new pg.Client({ host: '127.0.0.1', port, user: 'sallyport', database: 'postgres', password: readFileSync(path.join(directory, 'postgres-password'), 'utf8').trim() })
-  await database.connect()
+  stack = await Stack.start({ policyFile, env: { SALLYPORT_AUDIT_SIGN_SECONDS: '3600' } })
+  await connect()
   for (const sql of ['SELECT 1 AS first', 'SELECT id, status FROM orders ORDER BY id LIMIT 3', 'SELECT 2 AS last']) expect((await psql(await stack.pgEnv(), sql)).code).toBe(0)
   if (hasSshd) {
     const home = await SshHome.create(stack)
@@ -46,13 +43,30 @@ beforeAll(async () => {
   }
   // The signatures come right behind the ends.
   await eventually(async () => (await rows("kind = 'session.signed'")).length >= sessions, 'the ends are signed')
-  // From here on the control plane signs nothing that disagrees.
-  await eventually(async () => (await database.query('SELECT 1 FROM audit_checkpoint c JOIN audit_head h ON c."position" = h."position"')).rowCount === 1, 'the control plane has signed the head', 20_000)
-  for (const table of ['event', 'audit_head', 'audit_checkpoint']) await database.query(`CREATE TABLE kept_${table} AS SELECT * FROM ${table}`)
 })
 
+const tables = ['event', 'audit_head', 'audit_tree', 'audit_checkpoint', 'node']
+
+/** What the test begins with. Signed: from here on the control plane signs nothing that disagrees. */
+async function keep(): Promise<void> {
+  expect((await stack.api('GET', '/v1/audit/checkpoint')).status).toBe(200)
+  for (const table of tables) {
+    await database.query(`DROP TABLE IF EXISTS kept_${table}`)
+    await database.query(`CREATE TABLE kept_${table} AS SELECT * FROM ${table}`)
+  }
+}
+
+beforeEach(keep)
+
+async function connect(): Promise<void> {
+  const directory = path.join(stack.line.dataDir, 'api')
+  const port = Number(readFileSync(path.join(directory, 'postgres/postmaster.pid'), 'utf8').split('\n')[3])
+  database = new pg.Client({ host: '127.0.0.1', port, user: 'sallyport', database: 'postgres', password: readFileSync(path.join(directory, 'postgres-password'), 'utf8').trim() })
+  await database.connect()
+}
+
 afterEach(async () => {
-  for (const table of ['event', 'audit_head', 'audit_checkpoint']) {
+  for (const table of tables) {
     await database.query(`DELETE FROM ${table}`)
     await database.query(`INSERT INTO ${table} SELECT * FROM kept_${table}`)
   }
@@ -82,19 +96,19 @@ async function broken(position: string | number, problem: RegExp): Promise<void>
   expect(said).toMatch(problem)
 }
 
-/** Computes every hash from a position on anew, sets the head, and takes away the checkpoints that speak against it. */
+/** Computes every hash from a position on anew, sets head and tree, and takes away the checkpoints that speak against it. */
 async function chainAnew(from: bigint): Promise<void> {
   let previous: Buffer = (await database.query('SELECT hash FROM event WHERE "position" = $1', [String(from - 1n)])).rows[0]?.hash ?? Buffer.alloc(32)
   let position = from - 1n
   for (const row of await rows(`"position" >= ${from}`)) {
     position += 1n
-    const place = Buffer.alloc(8)
-    place.writeBigUInt64BE(position)
-    const hash = createHash('sha256').update(previous).update(place).update(row.body).digest()
+    const hash = chainHash(previous, position, row.body)
     await database.query('UPDATE event SET "position" = $1, prev_hash = $2, hash = $3 WHERE "position" = $4', [String(position), previous, hash, row.position])
     previous = hash
   }
-  await database.query('UPDATE audit_head SET "position" = $1, hash = $2', [String(position), previous])
+  const edge = Frontier.empty()
+  for (const { hash } of (await database.query<{ hash: Buffer }>('SELECT hash FROM event ORDER BY "position"')).rows) edge.append(leafHash(hash))
+  await database.query('UPDATE audit_head SET "position" = $1, hash = $2, edge = $3', [String(position), previous, edge.bytes()])
   await database.query('DELETE FROM audit_checkpoint WHERE "position" >= $1', [String(from)])
 }
 
@@ -106,7 +120,7 @@ async function middle(): Promise<{ command: Row; next: Row }> {
   return { command, next }
 }
 
-const edit = (position: string): Promise<unknown> => database.query(`UPDATE event SET body = replace(body, 'FROM orders', 'FROM order_') WHERE "position" = $1`, [position])
+const edit = (position: string): Promise<unknown> => database.query(`UPDATE event SET body = replace(body, 'FROM orders', 'FROM orderz'), words = replace(words, 'from orders', 'from orderz') WHERE "position" = $1`, [position])
 
 test('before: whole, and each session is signed by its agent', async () => {
   const { code, said } = await verify()
@@ -137,16 +151,22 @@ test('a session as a file: verified by the published keys alone, and broken by t
     return { code, said: client.stdout + client.stderr }
   }
   const good = await offline(file)
-  expect(good.said, printed.said).toMatch(/The session is whole: [0-9a-f-]{36}, \d+ records by agent:/)
+  expect(good.said, printed.said).toMatch(/The session is whole: [0-9a-f-]{36}, \d+ records in the log of \d+ records that the control plane signed at .*; agent:[0-9a-f-]{36} signed its end/)
   expect(good.code).toBe(0)
   const lines = readFileSync(file, 'utf8').trimEnd().split('\n')
   const at = lines.findIndex((line) => line.includes('\\"kind\\":\\"command\\"'))
   writeFileSync(`${file}.edited`, lines.map((line, index) => (index === at ? line.replace('SELECT', 'SELEKT') : line)).join('\n'))
-  expect(await offline(`${file}.edited`)).toMatchObject({ code: 1, said: expect.stringContaining(`BROKEN at line ${at + 1}: changed`) })
+  expect(await offline(`${file}.edited`)).toMatchObject({ code: 1, said: expect.stringMatching(/BROKEN at position \d+: changed/) })
   writeFileSync(`${file}.cut`, lines.slice(0, -2).join('\n'))
-  expect(await offline(`${file}.cut`)).toMatchObject({ code: 1, said: expect.stringContaining('truncated') })
-  expect((await rows("kind = 'session.viewed'")).length).toBe(1)
-  await database.query("DELETE FROM event WHERE kind = 'session.viewed'")
+  expect(await offline(`${file}.cut`)).toMatchObject({ code: 1, said: expect.stringMatching(/BROKEN.*: missing/) })
+  expect((await cli('audit', 'bundle', '--since', '1h', '--output', `${file}.range`)).said).toContain('Wrote')
+  expect((await offline(`${file}.range`)).said).toMatch(/The range is whole: \d+ records/)
+  const range = readFileSync(`${file}.range`, 'utf8').trimEnd().split('\n')
+  writeFileSync(`${file}.range`, range.toSpliced(5, 1).join('\n'))
+  expect(await offline(`${file}.range`)).toMatchObject({ code: 1, said: expect.stringMatching(/BROKEN at position \d+: missing/) })
+  // What is looked at is on record.
+  expect((await rows("kind = 'session.viewed'")).length).toBe(2)
+  await keep()
 })
 
 describe('without chaining anew', () => {
@@ -222,9 +242,11 @@ describe('with every hash of the control plane made to fit again', () => {
 
   test('a record taken out: the agent’s numbers have a hole', async () => {
     const { command } = await middle()
+    // The agent's next record shows it, which moves up by one; the control plane's own may stand between.
+    const [after] = await rows(`"position" > ${command.position} AND source = (SELECT source FROM event WHERE "position" = ${command.position})`)
     await database.query('DELETE FROM event WHERE "position" = $1', [command.position])
     await chainAnew(BigInt(command.position))
-    await broken(command.position, /missing: records \d+ to \d+ of agent:/)
+    await broken(String(BigInt(after?.position ?? 0) - 1n), /missing: records \d+ to \d+ of agent:/)
   })
 
   test('a session’s end taken out, with its signature', async () => {
@@ -241,7 +263,7 @@ describe('with every hash of the control plane made to fit again', () => {
     const { command } = await middle()
     const last = (await rows('TRUE')).at(-1)
     await database.query(
-      `INSERT INTO event SELECT ($2::bigint + 1), gen_random_uuid(), "time", received_at, source, NULL, kind, session_id, command, identity, target, actions, objects, decision, rule, body, prev_hash, hash FROM event WHERE "position" = $1`,
+      `INSERT INTO event SELECT ($2::bigint + 1), gen_random_uuid(), "time", received_at, source, NULL, kind, session_id, command, identity, target, actions, objects, decision, rule, words, body, prev_hash, hash FROM event WHERE "position" = $1`,
       [command.position, last?.position],
     )
     await chainAnew(BigInt(last?.position ?? 0) + 1n)
@@ -254,5 +276,97 @@ describe('with every hash of the control plane made to fit again', () => {
     await database.query('DELETE FROM audit_checkpoint WHERE "position" > $1', [older?.position])
     await database.query('UPDATE audit_head SET "position" = $1, hash = (SELECT hash FROM event WHERE "position" = $1)', [older?.position])
     await broken(BigInt(older?.position ?? 0) + 1n + '', /truncated/)
+  })
+})
+
+describe('with what else is stored made to fit, too', () => {
+  test('an agent’s key exchanged, and every record and signature of it made anew', async () => {
+    const { command } = await middle()
+    await edit(command.position)
+    const agent = (await database.query<{ source: string }>('SELECT source FROM event WHERE "position" = $1', [command.position])).rows[0]?.source ?? ''
+    const node = agent.slice('agent:'.length)
+    const pair = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+    const spki = pair.publicKey.export({ type: 'spki', format: 'der' })
+    await database.query('UPDATE node SET public_key = $1 WHERE id = $2', [spki, node])
+    // Who has the database has no key of the control plane: this is the best statement that can be had.
+    const part = (value: object): string => Buffer.from(JSON.stringify(value)).toString('base64url')
+    const text = `${part({ alg: 'EdDSA', typ: nodeKeyType })}.${part({ node, kind: 'agent', public_key: spki.toString('base64'), iat: 1 })}`
+    const statement = `${text}.${sign(null, Buffer.from(text), generateKeyPairSync('ed25519').privateKey).toString('base64url')}`
+    const [enrolled] = await rows(`kind = 'node.enrolled' AND body LIKE '%${node}%'`)
+    await database.query('UPDATE event SET body = $1 WHERE "position" = $2', [enrolled?.body.replace(/"key":"[^"]*"/, `"key":"${statement}"`), enrolled?.position])
+    const heads = new Map<string, { records: number; head: string }>()
+    for (const row of await rows(`source = '${agent}' AND kind <> 'alert'`)) {
+      const at = row.body.indexOf(',"event":') + ',"event":'.length
+      let record = row.body.slice(at, -1)
+      if (row.kind === 'session.signed') {
+        const { signature: _signature, ...event } = JSON.parse(record)
+        for (const head of event.heads) Object.assign(head, heads.get(head.session))
+        record = sealed(JSON.stringify({ ...event, key: keyIdOf(spki) }), (bytes) => sign('sha256', Buffer.concat([Buffer.from('sallyport-audit-v1\0'), bytes]), { key: pair.privateKey, dsaEncoding: 'ieee-p1363' }))
+      } else if (row.session_id !== null) {
+        const { records, head } = heads.get(row.session_id) ?? { records: 0, head: genesisOf(row.session_id) }
+        record = record.replace(/"prev":"[\w-]{43}"/, `"prev":"${head}"`)
+        heads.set(row.session_id, { records: records + 1, head: headOf(record) })
+      }
+      await database.query('UPDATE event SET body = $1 WHERE "position" = $2', [`${row.body.slice(0, at)}${record}}`, row.position])
+    }
+    await chainAnew(1n)
+    await broken(enrolled?.position ?? '', /changed: a node enrolled with a key that the control plane did not sign/)
+  })
+
+  test('the links of every record taken out, as if the agent were too old to have any', async () => {
+    for (const row of await rows("source LIKE 'agent:%'")) await database.query('UPDATE event SET body = $1 WHERE "position" = $2', [row.body.replace(/"chain":\{[^}]*\},/, ''), row.position])
+    await chainAnew(1n)
+    const [first] = await rows("source LIKE 'agent:%' AND session_id IS NOT NULL")
+    await broken(first?.position ?? '', /changed: the record has no place in the chain of session/)
+  })
+
+  test('one session broken: the others are still told to be whole', async () => {
+    const { command } = await middle()
+    await edit(command.position)
+    await chainAnew(BigInt(command.position))
+    expect((await verify()).said).toMatch(new RegExp(`Sessions: ${sessions - 1} whole and signed by their agents.*, 1 BROKEN`))
+  })
+
+  test('a checkpoint of somebody else', async () => {
+    await database.query(`UPDATE audit_checkpoint SET note = replace(note, 'time 20', 'time 19')`)
+    const { code, said } = await verify()
+    expect(code).toBe(1)
+    expect(said).toMatch(/changed: the checkpoint of this position is not signed by the control plane/)
+  })
+
+  test('the stored tree: no bundle is made of it, and what was published tells', async () => {
+    const [command = '', ...before] = stack.line.cli.argv
+    const cli = async (...args: string[]): Promise<{ code: number; said: string }> => {
+      const client = new Client(command, [...before, ...args], { PATH: process.env['PATH'] ?? '', HOME: folder, ...stack.line.cli.env })
+      return { code: await client.exited, said: client.stdout + client.stderr }
+    }
+    const [keys, published] = [path.join(folder, 'published-keys.json'), path.join(folder, 'published.note')]
+    writeFileSync(keys, (await cli('audit', 'keys')).said)
+    writeFileSync(published, (await cli('audit', 'checkpoint')).said)
+    expect(await cli('audit', 'verify', '--published', published, '--keys', keys)).toMatchObject({ code: 0, said: expect.stringMatching(/The log contains all 1 published checkpoints/) })
+    await keep()
+    const { command: changed } = await middle()
+    await database.query(`UPDATE event SET body = replace(body, 'FROM orders', 'FROM orderz'), words = replace(words, 'from orders', 'from orderz') WHERE "position" = $1`, [changed.position])
+    await chainAnew(BigInt(changed.position))
+    for (const args of [['audit', 'bundle', changed.session_id ?? '', '--output', path.join(folder, 'x')], ['audit', 'bundle', '--since', '1h', '--output', path.join(folder, 'x')]]) {
+      expect(await cli(...args)).toMatchObject({ code: 1, said: expect.stringContaining('The audit log is not what was signed') })
+    }
+    expect(await cli('audit', 'verify', '--published', published, '--keys', keys)).toMatchObject({ code: 1, said: expect.stringContaining('The audit log is not what was signed') })
+  })
+
+  test('the whole database set back, and the control plane started again: the file beside the database remembers', async () => {
+    const older = (await rows('TRUE')).at(-6)
+    await database.query('DELETE FROM event WHERE "position" > $1', [older?.position])
+    await chainAnew(BigInt(older?.position ?? 1))
+    await database.query('DELETE FROM audit_checkpoint WHERE "position" > $1', [older?.position])
+    await database.query('UPDATE node SET acked_seq = coalesce((SELECT max(source_seq) FROM event WHERE source = \'agent:\' || node.id), 0)')
+    await database.end()
+    await stack.restart('api')
+    await connect()
+    const { code, said } = await verify()
+    expect(code, said).toBe(1)
+    expect(said).toMatch(/truncated|the control plane has signed another log/)
+    expect((await stack.api('GET', '/v1/audit/checkpoint')).status).toBe(409)
+    expect(await rows("kind = 'alert' AND body LIKE '%AUDIT_LOG_REWRITTEN%'")).toHaveLength(1)
   })
 })

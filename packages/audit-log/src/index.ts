@@ -1,3 +1,7 @@
-export { bundleFormat, controlDigest, statementType, verifyBundle, type BundleStatement, type BundleVerification } from './bundle.js'
+export { AgentKeys, nodeKeyType, type NodeKeyStatement } from './agent-keys.js'
+export { bundleFormat, PositionsDigest, statementType, verifyBundle, type BundleStatement, type BundleSubject, type BundleVerification } from './bundle.js'
+export { bodyOf, chainHash, eventPart, genesis } from './log-chain.js'
+export { consistencyProof, emptyRoot, Frontier, isConsistent, leafHash, nodeHash, ProofError, proofOf, rootFrom, splitOf, type RangeHash, type Subtree } from './merkle.js'
 export { chainOf, genesisOf, headOf, keyIdOf, sealed, sealOf, type ChainLink, type SessionHead } from './session-chain.js'
 export { SessionVerifier, type BadRecord, type SessionCounts, type StoredRecord } from './session-verifier.js'
+export { checkpointText, noteOf, originOf, readNote, type Checkpoint } from './signed-note.js'

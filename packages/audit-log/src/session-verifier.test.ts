@@ -1,6 +1,7 @@
-import { generateKeyPairSync, sign } from 'node:crypto'
+import { generateKeyPairSync, sign, type JsonWebKey } from 'node:crypto'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
+import { AgentKeys, nodeKeyType } from './agent-keys.js'
 import { chainOf, genesisOf, headOf, keyIdOf, sealed, type SessionHead } from './session-chain.js'
 import { SessionVerifier, type BadRecord, type StoredRecord } from './session-verifier.js'
 
@@ -39,8 +40,23 @@ function honest(commands: number): StoredRecord[] {
   return log
 }
 
+const control = generateKeyPairSync('ed25519')
+const controlKeys: JsonWebKey[] = [control.publicKey.export({ format: 'jwk' })]
+const b64 = (value: object): string => Buffer.from(JSON.stringify(value)).toString('base64url')
+
+function enrolled(publicKey: Buffer, node = '01', signedBy = control.privateKey): string {
+  const text = `${b64({ alg: 'EdDSA', typ: nodeKeyType })}.${b64({ node, kind: 'agent', public_key: publicKey.toString('base64'), iat: 1 })}`
+  return JSON.stringify({ kind: 'node.enrolled', node: '01', node_kind: 'agent', key: `${text}.${sign(null, Buffer.from(text), signedBy).toString('base64url')}` })
+}
+
+function keysOf(publicKey: Buffer): AgentKeys {
+  const keys = new AgentKeys(controlKeys)
+  expect(keys.learn(enrolled(publicKey))).toBeUndefined()
+  return keys
+}
+
 function verify(log: readonly StoredRecord[], now = 0): { bad: BadRecord | undefined; verifier: SessionVerifier } {
-  const verifier = new SessionVerifier(new Map([[source, spki]]))
+  const verifier = new SessionVerifier(keysOf(spki))
   for (const record of log) {
     const bad = verifier.check(record)
     if (bad !== undefined) return { bad, verifier }
@@ -70,7 +86,7 @@ function repaired(log: readonly StoredRecord[], relink: boolean): StoredRecord[]
 test('an honest log is whole, and both sessions are signed', () => {
   const { bad, verifier } = verify(honest(4))
   expect(bad).toBeUndefined()
-  expect(verifier.finish(0).counts).toEqual({ signed: 2, lost: 0, open: 0, unchained: 0 })
+  expect(verifier.finish(0).counts).toEqual({ signed: 2, lost: 0, open: 0, broken: 0 })
 })
 
 test.each([false, true])('whatever is changed, taken out, moved or doubled shows, also when everything is made to fit again (links too: %s)', (relink) => {
@@ -138,8 +154,43 @@ test('a signature covers the time of its record, and has one form', () => {
 
 test('a signature by another key, or one that cannot be read, is no signature', () => {
   const log = honest(1)
-  const other = new SessionVerifier(new Map([[source, generateKeyPairSync('ec', { namedCurve: 'P-256' }).publicKey.export({ type: 'spki', format: 'der' })]]))
+  const other = new SessionVerifier(keysOf(generateKeyPairSync('ec', { namedCurve: 'P-256' }).publicKey.export({ type: 'spki', format: 'der' })))
   expect(log.map((record) => other.check(record)).find((bad) => bad !== undefined)?.problem).toMatch(/key that is not the one/)
   const broken = log.map((record) => (record.kind === 'session.signed' ? { ...record, text: '{"signature":1}' } : record))
   expect(verify(broken).bad?.problem).toMatch(/can not be read/)
+})
+
+test('a key counts only as the control plane has signed it, and for the node that it says', () => {
+  const other = generateKeyPairSync('ed25519').privateKey
+  for (const [text, problem] of [
+    [enrolled(spki, '01', other), /did not sign/],
+    [enrolled(spki, '02'), /another node/],
+    ['{"kind":"node.enrolled","node":"01"}', /did not sign/],
+  ] as const) {
+    const keys = new AgentKeys(controlKeys)
+    expect(new SessionVerifier(keys).check({ position: 1n, source: 'control-plane', kind: 'node.enrolled', session: null, seq: null, text })?.problem).toMatch(problem)
+  }
+})
+
+test("a session's trouble is told once, and is not the others'", () => {
+  const log = honest(4)
+  const at = log.findIndex(({ kind, session }) => kind === 'command' && session === sessions[0])
+  const edited = log.map((record, index) => (index === at ? { ...record, text: record.text.replace('command', 'commanD') } : record))
+  const verifier = new SessionVerifier(keysOf(spki))
+  const problems = edited.flatMap((record) => verifier.check(record) ?? [])
+  expect(problems.map(({ session }) => session)).toEqual([sessions[0]])
+  expect(verifier.finish(0).counts).toEqual({ signed: 1, lost: 0, open: 0, broken: 1 })
+})
+
+test('records that lost their links are changed, whatever version the agent claims', () => {
+  const bare = honest(1).filter(({ kind }) => kind !== 'session.signed').map((record, index) => ({ ...record, seq: BigInt(index + 1), text: record.text.replace(/"chain":\{[^}]*\},/, '') }))
+  expect(verify(bare).bad?.problem).toMatch(/no place in the chain/)
+})
+
+test('from the middle on, what is given is whole', () => {
+  const log = honest(4)
+  for (let from = 1; from < log.length; from++) {
+    const verifier = new SessionVerifier(keysOf(spki), { part: true })
+    expect(log.slice(from).flatMap((record) => verifier.check(record) ?? []), String(from)).toEqual([])
+  }
 })

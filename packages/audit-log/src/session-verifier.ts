@@ -1,10 +1,16 @@
-import { createPublicKey, verify, type KeyObject } from 'node:crypto'
-import { chainOf, genesisOf, headOf, keyIdOf, sealOf, type SessionHead } from './session-chain.js'
+import { verify } from 'node:crypto'
+import { keyEvents, type AgentKeys } from './agent-keys.js'
+import { chainOf, genesisOf, headOf, sealOf, type ChainLink, type SessionHead } from './session-chain.js'
+import { parsed } from './statement.js'
 
 export interface BadRecord {
   readonly position: string
   /** What is wrong, starting with `changed`, `missing`, `reordered`, `truncated`, `forked` or `never closed`. */
   readonly problem: string
+  /** The one session that it is about; the others are as whole as before. */
+  readonly session?: string
+  /** The one agent (`agent:<node id>`) whose records or signature it is about. */
+  readonly source?: string
 }
 
 /** A stored record, as far as the session chains need it. */
@@ -27,20 +33,20 @@ export interface SessionCounts {
   readonly lost: number
   /** Still open, or their agent has yet to send the end. */
   readonly open: number
-  /** Written by an agent of an older version, which chained nothing. */
-  readonly unchained: number
+  /** Something is wrong with them. */
+  readonly broken: number
   /** Gap records: commands of best_effort sessions that went on, or may have, without being recorded. */
   readonly gaps: number
 }
 
 interface State {
-  readonly source: string
+  /** Empty until its agent's first record. */
+  source: string
   records: number
   head: string
   position: bigint
   ended: boolean
   lost: boolean
-  unchained: boolean
   /** Milliseconds after which nothing of it can be outstanding; undefined when nothing says. */
   until: number | undefined
 }
@@ -60,46 +66,49 @@ const closing: ReadonlySet<string> = new Set(['command.end', 'command.released',
  * and the agent's signature names the last.
  */
 export class SessionVerifier {
-  readonly #keys = new Map<string, KeyObject>()
   readonly #sessions = new Map<string, State>()
-  /** Sources that chain: from their first chained record on, one without a link has been changed. */
-  readonly #chaining = new Set<string>()
+  /** Sessions of which something is wrong: said once, and nothing more is expected of them. */
+  readonly #broken = new Set<string>()
   /** Sessions whose signed end has been met, the latest of them with their state: what was under way is closed a little later. */
   readonly #closed = new Map<string, State | undefined>()
   readonly #late: string[] = []
   readonly #lastSeq = new Map<string, bigint>()
-  #unchained = 0
   #gaps = 0
 
-  /**
-   * @param keys public keys (SPKI, DER) of agents by their source, `agent:<node id>`
-   * @param only the one session whose records are given; signatures speak of others as well
-   */
+  /** @param scope what is given: the whole log, from its first record; a part of it; or one session of it */
   constructor(
-    keys: ReadonlyMap<string, Uint8Array>,
-    private readonly only?: string,
-  ) {
-    for (const [source, spki] of keys) {
-      const key = publicKeyOf(spki)
-      // One that can't be read vouches for nothing; where something is signed by it, that is said.
-      if (key !== undefined) this.#keys.set(`${source} ${keyIdOf(spki)}`, key)
-    }
-  }
+    private readonly keys: Pick<AgentKeys, 'learn' | 'find'>,
+    private readonly scope: { readonly part?: true; readonly session?: string } = {},
+  ) {}
 
-  /** Returns the first problem that this record shows; it may be about an earlier one. */
+  /**
+   * Returns what this record shows to be wrong; it may be about an earlier one. Go on with the next: one agent's or one
+   * session's trouble is not the others'.
+   */
   check(record: StoredRecord): BadRecord | undefined {
     const { source, kind, session } = record
     const gap = this.#counts(record)
-    if (gap !== undefined) return gap
+    if (gap !== undefined) return { ...gap, source }
     if (source.startsWith('agent:')) {
       if (kind === 'session.signed') return this.#signature(record)
       if (kind === 'gap') this.#gaps += 1
-      return session === null || kind === 'alert' ? undefined : this.#link(record, session)
+      return session === null || kind === 'alert' || this.#broken.has(session) ? undefined : this.#inSession(session, this.#link(record, session))
+    }
+    if (keyEvents.has(kind)) {
+      const problem = this.keys.learn(record.text)
+      return problem === undefined ? undefined : { position: String(record.position), problem }
     }
     if (session === null) return undefined
     if (kind === 'session.opened') this.#opened(record, session)
     else if (kind === 'session.lost') this.#lost(record, session)
     return undefined
+  }
+
+  #inSession(session: string, bad: Omit<BadRecord, 'session'> | undefined): BadRecord | undefined {
+    if (bad === undefined) return undefined
+    this.#broken.add(session)
+    this.#sessions.delete(session)
+    return { ...bad, session }
   }
 
   /**
@@ -110,54 +119,47 @@ export class SessionVerifier {
   finish(now: number): { readonly counts: SessionCounts; readonly bad: BadRecord | undefined } {
     let open = 0
     let lost = 0
+    let unclosed = 0
     let bad: BadRecord | undefined
     for (const [session, state] of this.#sessions) {
       if (state.lost) lost += 1
-      else if (state.until !== undefined && state.until < now && !state.unchained && bad === undefined) {
+      else if (state.until !== undefined && state.until < now) {
         const missing = state.ended ? "its end is not signed by its agent" : 'neither its agent nor the control plane has written an end'
-        bad = { position: String(state.position), problem: `never closed: session ${session} ends with this record; its grant has run out, and ${missing}` }
+        bad ??= { position: String(state.position), problem: `never closed: session ${session} ends with this record; its grant has run out, and ${missing}`, session }
+        unclosed += 1
       } else open += 1
     }
-    return { counts: { signed: this.#closed.size, lost, open, unchained: this.#unchained, gaps: this.#gaps }, bad }
+    return { counts: { signed: this.#closed.size, lost, open, broken: this.#broken.size + unclosed, gaps: this.#gaps }, bad }
   }
 
   /** Agents number their records without gaps: what was taken out of the log leaves a hole, however it was chained anew. */
   #counts({ position, source, seq }: StoredRecord): BadRecord | undefined {
     if (seq === null) return undefined
-    const last = this.#lastSeq.get(source) ?? 0n
+    const last = this.#lastSeq.get(source) ?? (this.scope.part ? seq - 1n : 0n)
+    if (seq > last) this.#lastSeq.set(source, seq)
     if (seq > last + 1n) return { position: String(position), problem: `missing: records ${last + 1n} to ${seq - 1n} of ${source} before this one` }
     if (seq <= last) return { position: String(position), problem: `reordered: record ${seq} of ${source} stands here twice, or after record ${last}` }
-    this.#lastSeq.set(source, seq)
     return undefined
   }
 
   #opened({ source, position, text }: StoredRecord, session: string): void {
-    if (this.#sessions.has(session)) return
-    this.#sessions.set(session, { source: '', records: 0, head: genesisOf(session), position, ended: false, lost: false, unchained: false, until: untilOf(text, source) })
+    if (this.#sessions.has(session) || this.#broken.has(session)) return
+    this.#sessions.set(session, { source: '', records: 0, head: genesisOf(session), position, ended: false, lost: false, until: untilOf(text, source) })
   }
 
   #lost({ position }: StoredRecord, session: string): void {
-    if (this.#closed.has(session)) return
+    if (this.#closed.has(session) || this.#broken.has(session)) return
     const state = this.#sessions.get(session) ?? this.#begin('', session, position)
     state.lost = true
   }
 
   #link({ position, source, kind, text }: StoredRecord, session: string): BadRecord | undefined {
     if (this.#closed.has(session) && !this.#reopen(session, kind)) return { position: String(position), problem: `forked: session ${session} goes on after the end that its agent signed` }
-    const state = this.#sessions.get(session) ?? this.#begin(source, session, position)
     const link = chainOf(text)
-    if (link === undefined) {
-      if (this.#chaining.has(source)) return { position: String(position), problem: `changed: the record has lost its place in the chain of session ${session}` }
-      state.position = position
-      state.unchained = true
-      if (kind === 'session.end') {
-        this.#unchained += 1
-        this.#sessions.delete(session)
-      }
-      return undefined
-    }
-    this.#chaining.add(source)
-    // Behind records that were not chained (an older agent's, which crashed) a chain begins, too: with its first link.
+    if (link === undefined) return { position: String(position), problem: `changed: the record has no place in the chain of session ${session}` }
+    const state = this.#sessions.get(session) ?? this.#begin(source, session, position, link)
+    if (state.source !== '' && state.source !== source) return { position: String(position), problem: `forked: ${source} goes on with session ${session}, which ${state.source} began` }
+    state.source = source
     if (state.ended && !closing.has(kind)) return { position: String(position), problem: `forked: session ${session} goes on after its end at position ${state.position}` }
     const bad = follows(link.n, link.prev, state, position, session)
     if (bad !== undefined) return bad
@@ -171,23 +173,26 @@ export class SessionVerifier {
   #signature({ position, source, text }: StoredRecord): BadRecord | undefined {
     const at = String(position)
     const signed = readSignature(text)
-    if (signed === undefined) return { position: at, problem: 'changed: the record of an agent\'s signature can not be read' }
-    const key = this.#keys.get(`${source} ${signed.key}`)
-    if (key === undefined) return { position: at, problem: `changed: signed by a key that is not the one with which ${source} enrolled` }
+    if (signed === undefined) return { position: at, problem: 'changed: the record of an agent\'s signature can not be read', source }
+    const key = this.keys.find(source, signed.key)
+    if (key === undefined) return { position: at, problem: `changed: signed by a key that is not the one with which ${source} enrolled`, source }
     const seal = sealOf(text)
     if (seal === undefined || !verify('sha256', Buffer.concat([signedFor, Buffer.from(seal.text)]), { key, dsaEncoding: 'ieee-p1363' }, seal.signature)) {
-      return { position: at, problem: "changed: the agent's signature does not fit what it is said to sign" }
+      return { position: at, problem: "changed: the agent's signature does not fit what it is said to sign", source }
     }
+    let first: BadRecord | undefined
     for (const head of signed.heads) {
-      if (this.only !== undefined && head.session !== this.only) continue
-      const bad = this.#agrees(head, at)
-      if (bad !== undefined) return bad
+      if (this.#broken.has(head.session) || (this.scope.session !== undefined && head.session !== this.scope.session)) continue
+      const bad = this.#inSession(head.session, this.#agrees(head, at, source))
+      first ??= bad
     }
-    return undefined
+    return first
   }
 
-  #agrees({ session, records, head, closed }: SessionHead, at: string): BadRecord | undefined {
+  #agrees({ session, records, head, closed }: SessionHead, at: string, source: string): BadRecord | undefined {
     const state = this.#sessions.get(session)
+    if (state === undefined && this.scope.part) return undefined
+    if (state !== undefined && state.source !== '' && state.source !== source) return { position: at, problem: `forked: session ${session} is signed by ${source}, which did not record it` }
     if (state === undefined || state.records < records) {
       const last = state?.records ?? 0
       return { position: at, problem: `missing: records ${last + 1} to ${records} of session ${session}, which its agent signed at this position` }
@@ -212,8 +217,10 @@ export class SessionVerifier {
     return true
   }
 
-  #begin(source: string, session: string, position: bigint): State {
-    const state: State = { source, records: 0, head: genesisOf(session), position, ended: false, lost: false, unchained: false, until: undefined }
+  /** @param link of the first record that is given, when the log is given from its middle on */
+  #begin(source: string, session: string, position: bigint, link?: ChainLink): State {
+    const before = this.scope.part && link !== undefined ? { records: link.n - 1, head: link.prev } : { records: 0, head: genesisOf(session) }
+    const state: State = { source, ...before, position, ended: false, lost: false, until: undefined }
     this.#sessions.set(session, state)
     return state
   }
@@ -229,26 +236,16 @@ function follows(n: number, prev: string, state: State, position: bigint, sessio
 
 function untilOf(text: string, source: string): number | undefined {
   if (source !== 'control-plane') return undefined
-  const value: unknown = JSON.parse(text)
-  const until = typeof value === 'object' && value !== null && 'expires_at' in value && typeof value.expires_at === 'string' ? Date.parse(value.expires_at) : Number.NaN
+  const expires = parsed(text)?.['expires_at']
+  const until = typeof expires === 'string' ? Date.parse(expires) : Number.NaN
   // The agent may still be sending what its spool holds.
   return Number.isNaN(until) ? undefined : until + graceMilliseconds
 }
 
 const graceMilliseconds = 10 * 60_000
 
-function publicKeyOf(spki: Uint8Array): KeyObject | undefined {
-  try {
-    return createPublicKey({ key: Buffer.from(spki), format: 'der', type: 'spki' })
-  } catch {
-    return undefined
-  }
-}
-
 function readSignature(text: string): { readonly key: string; readonly heads: readonly SessionHead[] } | undefined {
-  const value: unknown = parseJson(text)
-  if (typeof value !== 'object' || value === null || !('key' in value) || !('heads' in value)) return undefined
-  const { key, heads } = value
+  const { key, heads } = parsed(text) ?? {}
   if (typeof key !== 'string' || !Array.isArray(heads) || heads.length > maxHeads) return undefined
   const read = heads.filter(isHead)
   return read.length === heads.length ? { key, heads: read } : undefined
@@ -259,12 +256,4 @@ function isHead(value: unknown): value is SessionHead {
     typeof value === 'object' && value !== null && 'session' in value && typeof value.session === 'string' && /^[0-9a-f-]{36}$/.test(value.session) && 'records' in value && Number.isSafeInteger(value.records) &&
     'head' in value && typeof value.head === 'string' && /^[\w-]{43}$/.test(value.head) && 'closed' in value && typeof value.closed === 'boolean'
   )
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
 }

@@ -1,12 +1,15 @@
 import { Injectable } from '@nestjs/common'
 import { PrismaService } from '../database/prisma.service.js'
 import { Prisma } from '../generated/prisma/client.js'
-import { genesis, type EventColumns } from './body.js'
+import { Frontier, genesis, leafHash } from '@sallyport/audit-log'
+import type { EventColumns } from './body.js'
 import type { SessionEnded, SessionFacts } from './prepare.js'
 
 export interface ChainHead {
   readonly position: bigint
   readonly hash: Uint8Array
+  /** Right edge of the hash tree over so many records. */
+  readonly edge: Uint8Array
 }
 
 export interface ChainedEvent {
@@ -33,13 +36,13 @@ export const selectRow = Prisma.sql`
     to_char("time" AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS "time",
     to_char(received_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS "receivedAt",
     source, source_seq AS "sourceSeq", kind, session_id::text AS "sessionId", command, identity, target, actions, objects,
-    decision, rule, body, prev_hash AS "prevHash", hash
+    decision, rule, words, body, prev_hash AS "prevHash", hash
   FROM event`
 
-/** The chain in the database. Raw SQL: Prisma's own inserts cost about a millisecond a row. */
 /** How an agent tells the end of a session that a kill ended: by its own order, by the gateway's, or for want of a lease. */
 const endsByKill = ['killed', 'connection_lost', 'lease_expired']
 
+/** The chain in the database. Raw SQL: Prisma's own inserts cost about a millisecond a row. */
 @Injectable()
 export class AuditRepository {
   constructor(private readonly prisma: PrismaService) {}
@@ -51,16 +54,27 @@ export class AuditRepository {
   /** Locks the end of the chain until the transaction ends: appending is serial over all replicas. */
   async lockHead(tx: Transaction): Promise<ChainHead> {
     const locked = await this.readHead(tx, true)
-    if (locked) return locked
+    if (locked) return locked.position > 0n && locked.edge.length === 0 ? { ...locked, edge: await this.#edgeOf(tx, locked.position) } : locked
     await tx.$executeRaw`INSERT INTO audit_head (id, "position", hash) VALUES (1, 0, ${new Uint8Array(genesis)}) ON CONFLICT DO NOTHING`
     const made = await this.readHead(tx, true)
     if (!made) throw new Error('the audit head is missing')
     return made
   }
 
+  /** For a log from before there was a tree: its records' hashes are all that it takes. */
+  async #edgeOf(tx: Transaction, size: bigint): Promise<Uint8Array> {
+    const edge = Frontier.empty()
+    while (edge.size < size) {
+      const rows = await tx.$queryRaw<{ hash: Uint8Array }[]>`SELECT hash FROM event WHERE "position" > ${edge.size} AND "position" <= ${size} ORDER BY "position" LIMIT 10000`
+      if (rows.length === 0) break
+      for (const { hash } of rows) edge.append(leafHash(hash))
+    }
+    return edge.bytes()
+  }
+
   private async readHead(tx: Transaction, lock: boolean): Promise<ChainHead | undefined> {
     const rows = await tx.$queryRaw<ChainHead[]>`
-      SELECT "position", hash FROM audit_head WHERE id = 1 ${lock ? Prisma.sql`FOR UPDATE` : Prisma.empty}`
+      SELECT "position", hash, edge FROM audit_head WHERE id = 1 ${lock ? Prisma.sql`FOR UPDATE` : Prisma.empty}`
     return rows[0]
   }
 
@@ -81,22 +95,23 @@ export class AuditRepository {
       objects: columns.objects,
       decision: columns.decision,
       rule: columns.rule,
+      words: columns.words,
       body: event.body,
       prev_hash: event.prevHash.toString('hex'),
       hash: event.hash.toString('hex'),
     }))
     await tx.$executeRaw`
       INSERT INTO event ("position", id, "time", received_at, source, source_seq, kind, session_id, command, identity, target,
-        actions, objects, decision, rule, body, prev_hash, hash)
+        actions, objects, decision, rule, words, body, prev_hash, hash)
       SELECT "position", id, "time", received_at, source, source_seq, kind, session_id, command, identity, target,
-        actions, objects, decision, rule, body, decode(prev_hash, 'hex'), decode(hash, 'hex')
+        actions, objects, decision, rule, words, body, decode(prev_hash, 'hex'), decode(hash, 'hex')
       FROM jsonb_to_recordset(${JSON.stringify(rows)}::jsonb) AS r("position" bigint, id uuid, "time" timestamptz,
         received_at timestamptz, source text, source_seq bigint, kind text, session_id uuid, command int, identity text,
-        target text, actions text[], objects text[], decision text, rule text, body text, prev_hash text, hash text)`
+        target text, actions text[], objects text[], decision text, rule text, words text, body text, prev_hash text, hash text)`
   }
 
   async setHead(tx: Transaction, head: ChainHead): Promise<void> {
-    await tx.$executeRaw`UPDATE audit_head SET "position" = ${head.position}, hash = ${new Uint8Array(head.hash)} WHERE id = 1`
+    await tx.$executeRaw`UPDATE audit_head SET "position" = ${head.position}, hash = ${new Uint8Array(head.hash)}, edge = ${new Uint8Array(head.edge)} WHERE id = 1`
   }
 
   /** Highest acknowledged seq of each node, locked until the transaction ends. */
@@ -144,9 +159,14 @@ export class AuditRepository {
     return this.prisma.node.findUnique({ where: { id: node }, select: { ackedSeq: true } }).then((row) => row?.ackedSeq)
   }
 
-  /** Rows in order of position, at most `limit`. */
-  page(after: bigint, limit: number): Promise<EventRow[]> {
-    return this.prisma.$queryRaw<EventRow[]>`${selectRow} WHERE "position" > ${after} ORDER BY "position" LIMIT ${limit}`
+  /** Rows behind one, in order of position, at most `limit`; of two at one position, which must not be, both. */
+  page({ position, receivedAt }: { readonly position: bigint; readonly receivedAt: string }, limit: number): Promise<EventRow[]> {
+    return this.prisma.$queryRaw<EventRow[]>`${selectRow} WHERE ("position", received_at) > (${position}, ${receivedAt}::timestamptz) ORDER BY "position", received_at LIMIT ${limit}`
+  }
+
+  /** Makes the partitions of this month and the next. */
+  async makeMonths(): Promise<void> {
+    await this.prisma.$executeRaw`SELECT audit_month(now()), audit_month(date_trunc('month', now(), 'UTC') + interval '32 days')`
   }
 
   /** The head row, each node's acknowledged seq and each source's last seq, in one snapshot. */
@@ -163,9 +183,8 @@ export class AuditRepository {
     )
   }
 
-  async head(): Promise<ChainHead | undefined> {
-    const rows = await this.prisma.$queryRaw<ChainHead[]>`SELECT "position", hash FROM audit_head WHERE id = 1`
-    return rows[0]
+  head(): Promise<ChainHead | undefined> {
+    return this.readHead(this.prisma, false)
   }
 
   /** Where the record with this hash stands now, if anywhere. A scan: for the report about a broken chain only. */
@@ -174,37 +193,47 @@ export class AuditRepository {
     return rows[0]?.position
   }
 
-  /** Public keys (SPKI, DER) of all agents that ever enrolled, by the source that their records have. */
-  async agentKeys(): Promise<Map<string, Uint8Array>> {
-    const rows = await this.prisma.node.findMany({ where: { kind: 'agent' }, select: { id: true, publicKey: true } })
-    return new Map(rows.map(({ id, publicKey }) => [`agent:${id}`, publicKey]))
+  /** Positions of everything about a session, in order: its records, its agent's signatures, and how the agent's key came into the log. */
+  async positionsOf(session: string, agent: string): Promise<bigint[]> {
+    const rows = await this.prisma.$queryRaw<{ position: bigint }[]>`
+      WITH own AS (SELECT min("position") AS first FROM event WHERE session_id = ${session}::uuid)
+      SELECT "position" FROM event WHERE session_id = ${session}::uuid AND kind <> 'alert'
+      UNION SELECT "position" FROM event, own WHERE source = ${`agent:${agent}`} AND kind = 'session.signed' AND "position" > own.first AND position(${session} IN body) > 0
+      UNION SELECT "position" FROM event WHERE source = 'control-plane' AND kind IN ('node.enrolled', 'node.rekeyed') AND position(${agent} IN body) > 0
+      ORDER BY "position"`
+    return rows.map((row) => row.position)
   }
 
-  /** Bodies of the control plane's own events of a session, in order. */
-  async controlBodies(session: string): Promise<string[]> {
-    const rows = await this.prisma.$queryRaw<{ body: string }[]>`
-      SELECT body FROM event WHERE session_id = ${session}::uuid AND source = 'control-plane' ORDER BY "position"`
-    return rows.map((row) => row.body)
+  /** First and last position received in a range of time, and one more on either side, within a log of this size; undefined when nothing was. */
+  async positionsBetween(from: string, to: string, size: bigint): Promise<{ first: bigint; last: bigint } | undefined> {
+    const [row] = await this.prisma.$queryRaw<{ first: bigint | null; last: bigint | null }[]>`
+      SELECT min("position") AS first, max("position") AS last FROM event
+      WHERE received_at >= ${from}::timestamptz AND received_at < ${to}::timestamptz AND "position" <= ${size}`
+    const { first = null, last = null } = row ?? {}
+    return first === null || last === null ? undefined : { first: first > 1n ? first - 1n : first, last: last < size ? last + 1n : last }
   }
 
-  /** An agent's records of a session, and its signatures that name it, in order. */
-  recordsOf(session: string, agent: string, after: bigint, limit: number): Promise<{ position: bigint; body: string }[]> {
-    return this.prisma.$queryRaw<{ position: bigint; body: string }[]>`
-      SELECT "position", body FROM event
-      WHERE "position" > ${after} AND source = ${agent} AND kind <> 'alert'
-        AND (session_id = ${session}::uuid OR (kind = 'session.signed' AND position(${session} IN body) > 0
-          AND "position" > (SELECT min("position") FROM event WHERE session_id = ${session}::uuid)))
-      ORDER BY "position" LIMIT ${limit}`
+  /** What is chained at these positions, in order. */
+  at(positions: readonly bigint[]): Promise<{ position: bigint; prevHash: Uint8Array; body: string }[]> {
+    return this.prisma.$queryRaw<{ position: bigint; prevHash: Uint8Array; body: string }[]>`
+      SELECT "position", prev_hash AS "prevHash", body FROM event WHERE "position" = ANY(${[...positions]}::bigint[]) ORDER BY "position"`
   }
 
-  checkpoints(): Promise<{ position: bigint; hash: Uint8Array; jws: string }[]> {
-    return this.prisma.auditCheckpoint.findMany({ orderBy: { position: 'asc' }, select: { position: true, hash: true, jws: true } })
+  checkpoints(): Promise<{ position: bigint; note: string }[]> {
+    return this.prisma.auditCheckpoint.findMany({ orderBy: { position: 'asc' }, select: { position: true, note: true } })
   }
 
-  async saveCheckpoint(position: bigint, hash: Uint8Array, jws: string): Promise<void> {
-    await this.prisma.auditCheckpoint.createMany({
-      data: [{ position, hash: new Uint8Array(hash), jws, createdAt: new Date() }],
-      skipDuplicates: true,
-    })
+  async newestNote(): Promise<string | undefined> {
+    return (await this.prisma.auditCheckpoint.findFirst({ orderBy: { position: 'desc' }, select: { note: true } }))?.note
+  }
+
+  async saveCheckpoint(position: bigint, note: string): Promise<void> {
+    await this.prisma.auditCheckpoint.createMany({ data: [{ position, note, createdAt: new Date() }], skipDuplicates: true })
+  }
+
+  /** Whether anything but checkpoints came to the log since the last one in it. */
+  async movedSinceCheckpoint(): Promise<boolean> {
+    const rows = await this.prisma.$queryRaw<{ kind: string }[]>`SELECT kind FROM event ORDER BY "position" DESC LIMIT 1`
+    return rows[0] !== undefined && rows[0].kind !== 'audit.checkpoint'
   }
 }

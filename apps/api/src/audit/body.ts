@@ -1,18 +1,3 @@
-import { createHash } from 'node:crypto'
-
-/** Head of an empty chain. */
-export const genesis: Buffer = Buffer.alloc(32)
-
-/**
- * hash = SHA-256(previous hash ‖ position, 8 bytes big-endian ‖ body in UTF-8). The position is inside, so that a record
- * can't be moved even together with its link.
- */
-export function chainHash(previous: Uint8Array, position: bigint, body: string): Buffer {
-  const place = Buffer.alloc(8)
-  place.writeBigUInt64BE(position)
-  return createHash('sha256').update(previous).update(place).update(body, 'utf8').digest()
-}
-
 /**
  * The columns of an event row. All of them are derived from the body alone, so that {@link deriveColumns} can check
  * later that nobody changed what searches see while leaving the hashed text as it was.
@@ -33,6 +18,8 @@ export interface EventColumns {
   readonly objects: readonly string[]
   readonly decision: string | null
   readonly rule: string | null
+  /** {@link wordsOf} a command's text. */
+  readonly words: string | null
 }
 
 /** An event ready to be chained. */
@@ -115,7 +102,17 @@ export function deriveColumns(body: string): EventColumns {
     objects: effectFields(event['effects'], 'resource'),
     decision: column(decision ? decision['verdict'] : event['verdict']),
     rule: column(decision?.['rule']),
+    words: kind === 'command' || kind === 'approval.requested' ? wordsOf(textOf(event['text']) ?? '') : null,
   }
+}
+
+/** Of longer texts, the beginning can be searched. UTF-16 units. */
+const maxSearched = 8192
+
+/** Letters and digits, in lower case, with one space between words: what a full-text search of the statement sees. Null when there are none. */
+export function wordsOf(text: string): string | null {
+  const words = text.slice(0, maxSearched).toLowerCase().toWellFormed().replaceAll(/[^\p{L}\p{N}]+/gu, ' ').trim()
+  return words === '' ? null : words
 }
 
 const column = (value: unknown): string | null => (typeof value === 'string' ? indexable(value) : null)

@@ -1,49 +1,111 @@
 import { Injectable } from '@nestjs/common'
-import { ModuleRef } from '@nestjs/core'
-import { bundleFormat, controlDigest, statementType, type BundleStatement } from '@sallyport/audit-log'
+import { bundleFormat, chainHash, consistencyProof, leafHash, PositionsDigest, ProofError, proofOf, rootFrom, statementType, type BundleStatement, type BundleSubject } from '@sallyport/audit-log'
 import { KeysService } from '../keys/keys.service.js'
-import { conflict, notFound } from '../problem/problem.js'
+import { badRequest, conflict, notFound, type Problem } from '../problem/problem.js'
 import { AuditRepository } from './audit.repository.js'
-import { eventPart } from './prepare.js'
-import { VerifyService } from './verify.service.js'
+import { CheckpointsService, type SignedCheckpoint } from './checkpoints.service.js'
+import { TreeError, TreeRepository } from './tree.repository.js'
 
 const pageSize = 500
+/** Records in one bundle of a range: a longer time is several bundles. */
+const maxRecords = 1_000_000
 
-/** A session's records for somebody who has nothing but the control plane's published keys. */
+/** Records for somebody who has nothing but the control plane's published keys. */
 @Injectable()
 export class BundlesService {
   constructor(
     private readonly repository: AuditRepository,
-    private readonly verifier: VerifyService,
-    private readonly modules: ModuleRef,
+    private readonly tree: TreeRepository,
+    private readonly checkpoints: CheckpointsService,
+    private readonly keys: KeysService,
   ) {}
 
   /**
-   * Lines of the bundle, each with its newline. What the session shows while it is read isn't part of it.
-   * @throws {Problem} 404 when nobody knows the agent any more; 409 when the log isn't whole: what was changed must not get a
-   * signature
+   * Lines of a session's bundle, each with its newline. What the session shows while it is read isn't part of it.
+   * @throws {Problem} 409 when the log isn't what was signed: what was changed must not get a signature
    */
-  async ofSession(session: string, agentId: string): Promise<AsyncIterable<string>> {
-    const { first_bad: bad } = await this.verifier.verify()
-    if (bad !== undefined) throw conflict('AUDIT_BROKEN', `The audit log is broken at position ${bad.position}: ${bad.problem}. Nothing of it is vouched for.`)
-    const agent = `agent:${agentId}`
-    const publicKey = (await this.repository.agentKeys()).get(agent)
-    if (publicKey === undefined) throw notFound('agent that recorded this session')
-    const control = await this.repository.controlBodies(session)
-    const statement: BundleStatement = { session, agent, public_key: Buffer.from(publicKey).toString('base64'), control_sha256: controlDigest(control), iat: Math.floor(Date.now() / 1000) }
-    const signed = await this.modules.get(KeysService, { strict: false }).sign(statementType, statement)
-    return this.#lines(session, agent, signed, control)
+  async ofSession(session: string, agent: string): Promise<AsyncIterable<string>> {
+    const checkpoint = await this.#checkpoint()
+    const positions = (await this.repository.positionsOf(session, agent)).filter((position) => position <= checkpoint.size)
+    return this.#bundle({ of: 'session', session }, checkpoint, positions)
   }
 
-  async *#lines(session: string, agent: string, statement: string, control: readonly string[]): AsyncIterable<string> {
-    yield `${JSON.stringify({ format: bundleFormat, session, statement })}\n`
-    for (const body of control) yield `${JSON.stringify({ control: body })}\n`
-    for (let after = 0n; ; ) {
-      const rows = await this.repository.recordsOf(session, agent, after, pageSize)
-      for (const { body } of rows) yield `${JSON.stringify({ record: eventPart(body) })}\n`
-      const last = rows.at(-1)
-      if (last === undefined || rows.length < pageSize) return
-      after = last.position
-    }
+  /**
+   * Lines of the bundle of everything that was received in a range of time, with one record on either side.
+   * @param from RFC 3339, included
+   * @param to RFC 3339, excluded
+   * @throws {Problem} 404 when nothing was received; 400 when it is too much; 409 as {@link ofSession}
+   */
+  async ofRange(from: string, to: string): Promise<AsyncIterable<string>> {
+    const checkpoint = await this.#checkpoint()
+    const found = await this.repository.positionsBetween(from, to, checkpoint.size)
+    if (found === undefined) throw notFound('record in this range of time')
+    const count = Number(found.last - found.first) + 1
+    if (count > maxRecords) throw badRequest('RANGE_TOO_LARGE', `The range holds ${count} records; a bundle takes ${maxRecords}. Take a shorter range.`)
+    return this.#bundle({ of: 'range', from, to }, checkpoint, Array.from({ length: count }, (_, index) => found.first + BigInt(index)))
+  }
+
+  /** The newest signed state of the log, as a signed note. */
+  async latest(): Promise<SignedCheckpoint> {
+    return this.#checkpoint()
+  }
+
+  /**
+   * That the log of so many records is the beginning of the log at the newest checkpoint.
+   * @throws {Problem} 400 for a size that the log doesn't have
+   */
+  async consistency(size: bigint): Promise<{ readonly proof: readonly Buffer[]; readonly checkpoint: SignedCheckpoint }> {
+    const checkpoint = await this.#checkpoint()
+    if (size < 1n || size > checkpoint.size) throw badRequest('NO_SUCH_SIZE', `The log has ${checkpoint.size} records.`)
+    return { checkpoint, proof: await guarded(() => consistencyProof(size, checkpoint.size, this.tree.rangeHash)) }
+  }
+
+  async #checkpoint(): Promise<SignedCheckpoint> {
+    await this.checkpoints.sign()
+    if (this.checkpoints.refused) throw broken()
+    const signed = await this.checkpoints.latest()
+    if (signed === undefined) throw conflict('LOG_EMPTY', 'The audit log has no records yet.')
+    return signed
+  }
+
+  async #bundle(subject: BundleSubject, checkpoint: SignedCheckpoint, positions: readonly bigint[]): Promise<AsyncIterable<string>> {
+    const proof = await guarded(async () => {
+      const parts: Buffer[] = []
+      for await (const part of proofOf(checkpoint.size, positions.map((position) => position - 1n), this.tree.rangeHash)) parts.push(part)
+      const root = await rootFrom(checkpoint.size, this.#leaves(positions), parts.values())
+      if (!root.equals(checkpoint.root)) throw broken()
+      return parts
+    })
+    const digest = new PositionsDigest()
+    for (const position of positions) digest.add(position)
+    const statement: BundleStatement = { ...subject, size: String(checkpoint.size), positions_sha256: digest.hex(), iat: Math.floor(Date.now() / 1000) }
+    const signed = await this.keys.sign(statementType, statement)
+    return this.#lines({ format: bundleFormat, checkpoint: checkpoint.note, statement: signed }, proof, positions)
+  }
+
+  async *#leaves(positions: readonly bigint[]): AsyncGenerator<{ index: bigint; hash: Buffer }> {
+    // From what goes into the bundle, not from the hash that is stored beside it.
+    for await (const { position, prevHash, body } of this.#records(positions)) yield { index: position - 1n, hash: leafHash(chainHash(prevHash, position, body)) }
+  }
+
+  async *#lines(head: object, proof: readonly Buffer[], positions: readonly bigint[]): AsyncIterable<string> {
+    yield `${JSON.stringify(head)}\n`
+    yield `${JSON.stringify({ proof: proof.map((part) => part.toString('base64url')) })}\n`
+    for await (const { position, prevHash, body } of this.#records(positions)) yield `${JSON.stringify({ position: String(position), prev: Buffer.from(prevHash).toString('base64url'), body })}\n`
+  }
+
+  async *#records(positions: readonly bigint[]): AsyncGenerator<{ position: bigint; prevHash: Uint8Array; body: string }> {
+    for (let at = 0; at < positions.length; at += pageSize) yield* await this.repository.at(positions.slice(at, at + pageSize))
   }
 }
+
+async function guarded<T>(make: () => Promise<T>): Promise<T> {
+  try {
+    return await make()
+  } catch (error) {
+    if (error instanceof TreeError || error instanceof ProofError) throw broken()
+    throw error
+  }
+}
+
+const broken = (): Problem => conflict('AUDIT_BROKEN', 'The audit log is not what was signed. Nothing of it is vouched for.', 'Run `sallyport audit verify`: it names the first bad record.')

@@ -1,7 +1,8 @@
 import { Injectable } from '@nestjs/common'
-import { AuditRepository, type ChainedEvent, type ChainHead, type Transaction } from './audit.repository.js'
-import { chainHash } from './body.js'
+import { chainHash, Frontier, leafHash, type Subtree } from '@sallyport/audit-log'
+import { AuditRepository, type ChainedEvent, type Transaction } from './audit.repository.js'
 import type { PreparedRecord, SessionEnded } from './prepare.js'
+import { keptLevels, TreeRepository } from './tree.repository.js'
 
 /** Events that become durable together. */
 export interface ChainJob {
@@ -44,7 +45,10 @@ export class ChainWriter {
   #waitingBytes = 0
   #running = false
 
-  constructor(private readonly repository: AuditRepository) {}
+  constructor(
+    private readonly repository: AuditRepository,
+    private readonly tree: TreeRepository,
+  ) {}
 
   /**
    * Resolves when the events are committed. A gap in a spool stores nothing and resolves with what is durable.
@@ -118,17 +122,23 @@ export class ChainWriter {
 
   async #append(tx: Transaction, events: readonly PreparedRecord[]): Promise<void> {
     if (events.length === 0) return
-    let end: ChainHead = await this.repository.lockHead(tx)
+    const head = await this.repository.lockHead(tx)
+    const edge = Frontier.read(head.position, head.edge)
+    const subtrees: Subtree[] = []
     const chained: ChainedEvent[] = []
+    let { position, hash } = head
     for (const { columns, body } of events) {
-      const position = end.position + 1n
-      const prevHash = Buffer.from(end.hash)
-      const hash = chainHash(prevHash, position, body)
-      chained.push({ columns, body, position, prevHash, hash })
-      end = { position, hash }
+      position += 1n
+      const prevHash = Buffer.from(hash)
+      hash = chainHash(prevHash, position, body)
+      chained.push({ columns, body, position, prevHash, hash: Buffer.from(hash) })
+      edge.append(leafHash(hash), (subtree) => {
+        if (subtree.level % keptLevels === 0) subtrees.push(subtree)
+      })
     }
     await this.repository.insert(tx, chained)
-    await this.repository.setHead(tx, end)
+    await this.tree.insert(tx, subtrees)
+    await this.repository.setHead(tx, { position, hash, edge: edge.bytes() })
   }
 }
 

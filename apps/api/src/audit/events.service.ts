@@ -1,11 +1,12 @@
 import { Injectable, Logger } from '@nestjs/common'
 import { ModuleRef } from '@nestjs/core'
+import { eventPart } from '@sallyport/audit-log'
 import { SessionsService } from '../sessions/sessions.service.js'
 import { AuditRepository, type Transaction } from './audit.repository.js'
 import { AuditUnavailableError, ChainWriter } from './chain-writer.js'
 import type { PreparedEvent } from './body.js'
 import type { ControlPlaneEventBody } from './events.js'
-import { eventPart, isSessionId, prepareControlEvent, prepareForked, prepareRecord, readRecord, timestamp, type SessionEnded, type SessionFacts } from './prepare.js'
+import { isSessionId, prepareControlEvent, prepareForked, prepareRecord, readRecord, timestamp, type SessionEnded, type SessionFacts } from './prepare.js'
 
 const sessionCacheSize = 10_000
 

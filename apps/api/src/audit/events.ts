@@ -18,6 +18,9 @@ export type ControlPlaneEventBody =
   | ApprovalVoted
   | ApprovalDecided
   | DocumentApplied
+  | AuditCheckpointed
+  | AuditExported
+  | SearchSaved
   | NodeEvent
   | TokenCreated
   | TokenRevoked
@@ -176,14 +179,42 @@ export interface DocumentApplied {
   }[]
 }
 
+/** A signed state of the log, in the log: sinks carry it to where the database's owner can't reach it. */
+export interface AuditCheckpointed {
+  readonly kind: 'audit.checkpoint'
+  readonly size: string
+  /** Hex. */
+  readonly root: string
+  /** Signed note (c2sp.org/tlog-checkpoint). */
+  readonly note: string
+}
+
+export interface SearchSaved {
+  readonly kind: 'search.saved' | 'search.deleted'
+  readonly by: string
+  readonly name: string
+  readonly shared: boolean
+}
+
+/** Events left the control plane as a file. */
+export interface AuditExported {
+  readonly kind: 'audit.exported'
+  readonly by: string
+  readonly format: string
+  /** The conditions, as they were asked for. */
+  readonly query: { readonly [name: string]: string | undefined }
+}
+
 export interface NodeEvent {
-  readonly kind: 'node.enrolled' | 'node.connected' | 'node.disconnected' | 'node.revoked'
+  readonly kind: 'node.enrolled' | 'node.rekeyed' | 'node.connected' | 'node.disconnected' | 'node.revoked'
   readonly node: string
   readonly node_kind: 'agent' | 'gateway'
   readonly name: string
   readonly by?: string
   readonly reason?: string
   readonly detail?: string
+  /** The control plane's signed statement that this is the node's key (JWS, typ `node-key+jwt`); with `node.enrolled` and `node.rekeyed`. */
+  readonly key?: string
 }
 
 export interface TokenCreated {

@@ -5,6 +5,7 @@ import { startPostgres, type TestPostgres } from '../testing/postgres.js'
 import { makeAgent, makeSession, commandRecord } from '../testing/fixtures.js'
 import { AuditRepository } from './audit.repository.js'
 import { AuditUnavailableError, ChainWriter } from './chain-writer.js'
+import { TreeRepository } from './tree.repository.js'
 import { isStatementTimeout } from './search.repository.js'
 import { prepareControlEvent, prepareRecord, readRecord, timestamp } from './prepare.js'
 
@@ -16,15 +17,16 @@ describe('the chain writer', () => {
   afterAll(async () => {
     await postgres?.stop()
   })
+  const writerOn = (prisma: PrismaClient): ChainWriter => new ChainWriter(new AuditRepository(prisma), new TreeRepository(prisma))
   const alert = (code: string) => prepareControlEvent({ kind: 'alert', code, message: 'm' }, undefined, timestamp())
 
   it('refuses when the database is gone: the caller must not go on', async () => {
     const gone = new PrismaClient({ adapter: new PrismaPg({ connectionString: 'postgresql://x:x@127.0.0.1:1/x' }) })
-    await expect(new ChainWriter(new AuditRepository(gone)).submit({ events: [alert('A')] })).rejects.toThrow(AuditUnavailableError)
+    await expect(writerOn(gone).submit({ events: [alert('A')] })).rejects.toThrow(AuditUnavailableError)
   })
 
   it('one job that the database refuses does not take the others with it', async () => {
-    const writer = new ChainWriter(new AuditRepository(postgres.prisma))
+    const writer = writerOn(postgres.prisma)
     const bad = { ...alert('BAD'), columns: { ...alert('BAD').columns, id: 'no uuid' } }
     const results = await Promise.allSettled(['A', 'B', 'bad', 'C'].map((code) => writer.submit({ events: [code === 'bad' ? bad : alert(code)] })))
     expect(results.map((r) => r.status)).toEqual(['fulfilled', 'fulfilled', 'rejected', 'fulfilled'])
@@ -46,7 +48,7 @@ describe('the chain writer', () => {
     const agent = await makeAgent(postgres.prisma)
     const session = await makeSession(postgres.prisma, agent)
     try {
-      const writers = [new ChainWriter(new AuditRepository(postgres.prisma)), new ChainWriter(new AuditRepository(other))]
+      const writers = [writerOn(postgres.prisma), writerOn(other)]
       const facts = new Map([[session.id, session]])
       const job = (seq: number) => prepareRecord(agent, BigInt(seq), readRecord(commandRecord(seq, session.id), BigInt(seq)), facts, timestamp())
       const spool = { node: agent, firstSeq: 1n }

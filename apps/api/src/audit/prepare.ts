@@ -1,4 +1,5 @@
 import { randomFillSync } from 'node:crypto'
+import { bodyOf } from '@sallyport/audit-log'
 import { v7 as uuid } from 'uuid'
 import { z } from 'zod'
 import { deriveColumns, normaliseTime, type PreparedEvent } from './body.js'
@@ -137,11 +138,8 @@ export function prepareRecord(agentId: string, seq: bigint, record: ReadRecord, 
   return record.ended ? { ...prepared, ended: record.ended } : prepared
 }
 
-/** Ends our own fields. A quote inside their strings is escaped, so that no value can pose as it. */
-const eventKey = ',"event":'
-
 function wrap(head: object, recordText: string): PreparedEvent {
-  const body = `${JSON.stringify(head).slice(0, -1)}${eventKey}${recordText}}`
+  const body = bodyOf(head, recordText)
   return { body, columns: deriveColumns(body) }
 }
 
@@ -149,11 +147,6 @@ function alertRecord(head: object, code: string, message: string, raw: string): 
   const record = raw.slice(0, alertRawLimit).toWellFormed()
   const event = { kind: 'alert', code, message, record, ...(raw.length > alertRawLimit ? { record_truncated: true } : {}) }
   return wrap({ ...head, kind: 'alert' }, JSON.stringify(event))
-}
-
-/** What the agent said, out of a body that {@link prepareRecord} made. */
-export function eventPart(body: string): string {
-  return body.slice(body.indexOf(eventKey) + eventKey.length, -1)
 }
 
 /** A record whose number another record of the same agent has already. It gets no number: the first one keeps it. */

@@ -1,11 +1,9 @@
-import { Injectable, Logger, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common'
-import { ModuleRef } from '@nestjs/core'
-import { SessionVerifier, type BadRecord, type SessionCounts } from '@sallyport/audit-log'
-import { compactVerify, importJWK } from 'jose'
-import { z } from 'zod'
+import { Injectable } from '@nestjs/common'
+import { AgentKeys, eventPart, readNote, SessionVerifier, type BadRecord, type SessionCounts } from '@sallyport/audit-log'
 import { KeysService } from '../keys/keys.service.js'
-import { AuditRepository } from './audit.repository.js'
-import { eventPart } from './prepare.js'
+import { AuditRepository, type EventRow } from './audit.repository.js'
+import { CheckpointsService, type SignedCheckpoint } from './checkpoints.service.js'
+import { keptLevels, TreeError, TreeRepository } from './tree.repository.js'
 import { ChainVerifier } from './verify.js'
 
 export interface Verification {
@@ -15,155 +13,149 @@ export interface Verification {
   readonly sessions: SessionCounts
   /** End of what was checked. Keep it: a later run must contain it. */
   readonly head: { readonly position: string; readonly hash: string }
+  /** Checkpoints whose signature and root fit. */
+  readonly checkpoints: number
   readonly first_bad?: BadRecord
+  /** Everything that was found, the first at first; no more than a hundred. */
+  readonly problems: readonly BadRecord[]
 }
 
 const pageSize = 2000
-const checkpointType = 'checkpoint+jwt'
-const checkpointEveryMs = 10_000
+const maxProblems = 100
 
-const checkpointSchema = z.object({ position: z.string(), hash: z.string() })
-const bundleSchema = z.object({ keys: z.array(z.looseObject({ kty: z.string() })) })
-
-/** Verifies the chain, and writes signed checkpoints against which a cut-off end shows. */
+/** Checks everything that is stored, from the first record on. */
 @Injectable()
-export class VerifyService implements OnApplicationBootstrap, OnApplicationShutdown {
-  readonly #log = new Logger(VerifyService.name)
-  #timer: NodeJS.Timeout | undefined
-  /** What this process signed last. Whoever can delete records can delete the checkpoints of them, but not this. */
-  #signed: { readonly position: bigint; readonly hash: Uint8Array } | undefined
+export class VerifyService {
   #running: Promise<Verification> | undefined
 
   constructor(
     private readonly repository: AuditRepository,
-    private readonly modules: ModuleRef,
+    private readonly tree: TreeRepository,
+    private readonly checkpoints: CheckpointsService,
+    private readonly keys: KeysService,
   ) {}
 
-  onApplicationBootstrap(): void {
-    this.#timer = setInterval(() => {
-      this.checkpoint().catch((error: unknown) => this.#log.warn({ message: 'checkpoint failed', error: error instanceof Error ? error.name : '' }))
-    }, checkpointEveryMs)
-    this.#timer.unref()
-  }
-
-  async onApplicationShutdown(): Promise<void> {
-    clearInterval(this.#timer)
-    await this.checkpoint().catch(() => undefined)
-  }
-
-  /** Signs the chain's present end, if it moved since the last time. */
-  async checkpoint(): Promise<void> {
-    const head = await this.repository.head()
-    if (!head || head.position === 0n || head.position === this.#signed?.position) return
-    if (!(await this.#continues(head.position))) {
-      this.#log.error({ message: 'the audit chain no longer holds what was signed before: no checkpoint is written, see `sallyport audit verify`' })
-      return
-    }
-    const payload = { position: String(head.position), hash: Buffer.from(head.hash).toString('hex'), iat: Math.floor(Date.now() / 1000) }
-    const jws = await this.modules.get(KeysService, { strict: false }).sign(checkpointType, payload)
-    await this.repository.saveCheckpoint(head.position, head.hash, jws)
-    this.#signed = { position: head.position, hash: head.hash }
-  }
-
-  /** Whether the record that was signed last is still in its place: a rewritten chain must not get a signature. */
-  async #continues(headPosition: bigint): Promise<boolean> {
-    const signed = this.#signed
-    if (!signed) return true
-    if (headPosition < signed.position) return false
-    const [row] = await this.repository.page(signed.position - 1n, 1)
-    return row?.position === signed.position && Buffer.compare(row.hash, signed.hash) === 0
-  }
-
-  /** Reads the whole chain in order. Bounded memory; takes about as long as reading the table. Callers at the same time share one run. */
+  /** Reads the whole log in order. Bounded memory; takes about as long as reading the table. Callers at the same time share one run. */
   verify(): Promise<Verification> {
     this.#running ??= this.#verify().finally(() => (this.#running = undefined))
     return this.#running
   }
 
   async #verify(): Promise<Verification> {
+    // What this process has signed: whoever can delete records can delete the stored checkpoints of them, but not this.
+    const signed = await this.checkpoints.latest()
     const ends = await this.repository.ends()
-    const checkpoints = new Map((await this.repository.checkpoints()).map((c) => [c.position, c]))
-    const signed = this.#signed
-    const keys = await this.#keys()
-    const verifier = new ChainVerifier()
-    const sessions = new SessionVerifier(await this.repository.agentKeys())
-    const report = (bad?: BadRecord): Verification => ({
-      ok: bad === undefined,
-      checked: verifier.checked,
-      sessions: sessions.finish(Date.now()).counts,
-      head: { position: String(verifier.head.position), hash: Buffer.from(verifier.head.hash).toString('hex') },
-      ...(bad ? { first_bad: bad } : {}),
-    })
+    const keys = await this.keys.publicKeys()
+    const run = new Run(new SessionVerifier(new AgentKeys(keys)), notesOf([...(await this.repository.checkpoints()), ...(signed === undefined ? [] : [{ position: signed.size, note: signed.note }])]))
     for (;;) {
-      const rows = await this.repository.page(verifier.head.position, pageSize)
+      const rows = await this.repository.page(run.chain, pageSize)
       for (const row of rows) {
-        const bad = verifier.check(row)
-        if (bad) return report(await this.#explain(bad, row))
-        const broken = sessions.check({ position: row.position, source: row.source, kind: row.kind, session: row.sessionId, seq: row.sourceSeq, text: eventPart(row.body) })
-        if (broken) return report(broken)
-        const checkpoint = checkpoints.get(row.position)
-        if (checkpoint && !(await agrees(checkpoint, row.hash, keys))) {
-          return report({ position: String(row.position), problem: 'changed: the signed checkpoint of this position has another hash; the chain was rewritten' })
-        }
-        if (row.position === signed?.position && Buffer.compare(row.hash, signed.hash) !== 0) {
-          return report({ position: String(row.position), problem: 'changed: this control plane has signed another hash at this position; the chain was rewritten' })
-        }
-        if (row.position === ends.head?.position && Buffer.compare(row.hash, ends.head.hash) !== 0) {
-          return report({ position: String(row.position), problem: 'changed: the last record is not the one that the head names' })
-        }
+        const bad = run.check(row, keys)
+        if (bad !== undefined) run.found(await this.#explain(bad, row))
+        if (row.position === ends.head?.position && Buffer.compare(row.hash, ends.head.hash) !== 0) run.found({ position: String(row.position), problem: 'changed: the last record is not the one that the head names' })
+        if (run.full) return run.report()
       }
+      await this.#compareTree(run)
       if (rows.length < pageSize) break
     }
-    if (!ends.head && verifier.checked > 0) {
-      return report({ position: String(verifier.head.position), problem: 'truncated: the row that names the end of the chain is not there' })
+    if (ends.head === undefined && run.chain.checked > 0) run.found({ position: String(run.chain.position), problem: 'truncated: the row that names the end of the chain is not there' })
+    const cut = truncation(run.chain.position, ends, signed)
+    if (cut !== undefined) run.found(cut)
+    return run.report()
+  }
+
+  /** Stored parts of the tree against those that the records make: proofs are made of them. */
+  async #compareTree(run: Run): Promise<void> {
+    for (const { level, index, hash } of run.takeSubtrees()) {
+      const stored = await this.tree.subtrees(level, index, 1).catch((error: unknown) => {
+        if (error instanceof TreeError) return []
+        throw error
+      })
+      if (stored[0]?.equals(hash) !== true) run.found({ position: String(((index + 1n) << BigInt(level)) - 1n), problem: 'changed: the stored hash tree does not agree with the records up to this one' })
     }
-    return report(truncation(verifier.head.position, ends, [...checkpoints.keys(), ...(signed ? [signed.position] : [])]) ?? sessions.finish(Date.now()).bad)
   }
 
   /** A forked record may be one that was moved from far away. */
   async #explain(bad: BadRecord, row: { prevHash: Uint8Array }): Promise<BadRecord> {
-    if (!bad.problem.startsWith('forked')) return bad
+    if (!bad.problem.startsWith('forked: the record is whole')) return bad
     const predecessor = await this.repository.positionOfHash(row.prevHash)
     if (predecessor === undefined) return bad
     return { ...bad, problem: `${bad.problem}; the record it does continue stands at ${predecessor}` }
   }
+}
 
-  /** The control plane's public keys (JWK). */
-  async publicKeys(): Promise<z.infer<typeof bundleSchema>['keys']> {
-    const { json } = await this.modules.get(KeysService, { strict: false }).trustBundle()
-    return bundleSchema.parse(JSON.parse(json)).keys
+/** One run over the log. */
+class Run {
+  readonly chain = new ChainVerifier()
+  readonly #problems: BadRecord[] = []
+  #agreed = 0
+  #disagrees = false
+
+  constructor(
+    private readonly sessions: SessionVerifier,
+    private readonly notes: Map<bigint, Set<string>>,
+  ) {}
+
+  /** Enough was found. */
+  get full(): boolean {
+    return this.#problems.length >= maxProblems
   }
 
-  async #keys(): Promise<VerifyKey[]> {
-    return Promise.all((await this.publicKeys()).map((jwk) => importJWK(jwk, 'EdDSA')))
+  found(bad: BadRecord): void {
+    if (!this.full) this.#problems.push(bad)
+  }
+
+  check(row: EventRow, keys: Parameters<typeof readNote>[1]): BadRecord | undefined {
+    const broken = this.chain.check(row)
+    const session = this.sessions.check({ position: row.position, source: row.source, kind: row.kind, session: row.sessionId, seq: row.sourceSeq, text: eventPart(row.body) })
+    if (broken === undefined && session !== undefined) this.found(session)
+    for (const note of this.notes.get(row.position) ?? []) {
+      const checkpoint = readNote(note, keys)
+      if (checkpoint?.size === row.position && checkpoint.root.equals(this.chain.root())) this.#agreed += 1
+      // Said once: every later one disagrees as well.
+      else if (!this.#disagrees) {
+        this.#disagrees = true
+        this.found({ position: String(row.position), problem: checkpoint === undefined ? 'changed: the checkpoint of this position is not signed by the control plane' : 'changed: the control plane has signed another log up to this position; it was rewritten' })
+      }
+    }
+    return broken
+  }
+
+  takeSubtrees(): ReturnType<ChainVerifier['takeSubtrees']> {
+    return this.chain.takeSubtrees(keptLevels)
+  }
+
+  report(): Verification {
+    const { counts, bad } = this.sessions.finish(Date.now())
+    if (bad !== undefined) this.found(bad)
+    const [first] = this.#problems
+    return {
+      ok: first === undefined,
+      checked: this.chain.checked,
+      sessions: counts,
+      head: { position: String(this.chain.position), hash: Buffer.from(this.chain.hash).toString('hex') },
+      checkpoints: this.#agreed,
+      ...(first === undefined ? {} : { first_bad: first }),
+      problems: this.#problems,
+    }
   }
 }
 
-type VerifyKey = Awaited<ReturnType<typeof importJWK>>
-
-/** Whether a checkpoint is signed by one of the keys and names this hash. */
-async function agrees(checkpoint: { position: bigint; hash: Uint8Array; jws: string }, hash: Uint8Array, keys: readonly VerifyKey[]): Promise<boolean> {
-  if (Buffer.compare(checkpoint.hash, hash) !== 0) return false
-  for (const key of keys) {
-    try {
-      const { payload, protectedHeader } = await compactVerify(checkpoint.jws, key, { algorithms: ['EdDSA', 'Ed25519'] })
-      const claims = checkpointSchema.parse(JSON.parse(Buffer.from(payload).toString('utf8')))
-      return protectedHeader.typ === checkpointType && claims.position === String(checkpoint.position) && claims.hash === Buffer.from(hash).toString('hex')
-    } catch {
-      continue
-    }
-  }
-  return false
+function notesOf(checkpoints: readonly { position: bigint; note: string }[]): Map<bigint, Set<string>> {
+  const notes = new Map<bigint, Set<string>>()
+  for (const { position, note } of checkpoints) notes.set(position, (notes.get(position) ?? new Set()).add(note))
+  return notes
 }
 
 /** Records cut off at the end leave a chain that verifies: the head row, the checkpoints and the agents' counters remember them. */
 export function truncation(
   last: bigint,
   ends: { head: { position: bigint } | undefined; sources: readonly { source: string; seq: bigint }[]; nodes: readonly { id: string; acked: bigint }[] },
-  checkpoints: readonly bigint[],
+  signed: Pick<SignedCheckpoint, 'size'> | undefined,
 ): BadRecord | undefined {
   const position = String(last + 1n)
-  const promised = checkpoints.reduce((a, b) => (b > a ? b : a), ends.head?.position ?? 0n)
+  const head = ends.head?.position ?? 0n
+  const promised = signed !== undefined && signed.size > head ? signed.size : head
   if (promised > last) return { position, problem: `truncated: the chain once reached position ${promised}` }
   const stored = new Map(ends.sources.map((s) => [s.source, s.seq]))
   for (const node of ends.nodes) {

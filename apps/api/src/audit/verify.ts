@@ -1,24 +1,59 @@
-import type { BadRecord } from '@sallyport/audit-log'
+import { chainHash, Frontier, genesis, leafHash, type BadRecord, type Subtree } from '@sallyport/audit-log'
 import type { EventRow } from './audit.repository.js'
-import { chainHash, deriveColumns, genesis, type EventColumns } from './body.js'
+import { deriveColumns, type EventColumns } from './body.js'
 
-/** Checks rows in order. Pure: rows in, the first problem out. */
+/** Checks rows in order, and grows the hash tree over them. Pure: rows in, problems out. */
 export class ChainVerifier {
-  #previousPosition = 0n
   #previousHash: Uint8Array = genesis
+  #position = 0n
+  #receivedAt = '1970-01-01T00:00:00Z'
+  readonly #edge = Frontier.empty()
+  #subtrees: Subtree[] = []
+  #missing = false
   #checked = 0
 
   get checked(): number {
     return this.#checked
   }
-  get head(): { position: bigint; hash: Uint8Array } {
-    return { position: this.#previousPosition, hash: this.#previousHash }
+  get position(): bigint {
+    return this.#position
+  }
+  get hash(): Uint8Array {
+    return this.#previousHash
+  }
+  /** When the last record was received. */
+  get receivedAt(): string {
+    return this.#receivedAt
   }
 
-  /** Returns the first problem, or undefined when the row continues the chain. */
+  /** Root of the tree up to here; of no tree when records are missing. */
+  root(): Buffer {
+    return this.#missing ? Buffer.alloc(0) : this.#edge.root()
+  }
+
+  /** Whole subtrees that came about since the last call, of levels that are multiples of this one. */
+  takeSubtrees(levels: number): Subtree[] {
+    const taken = this.#subtrees.filter(({ level }) => level % levels === 0)
+    this.#subtrees = []
+    return taken
+  }
+
+  /** Returns what is wrong with the row, or undefined when it continues the chain. What comes behind is checked against it as it stands. */
   check(row: EventRow): BadRecord | undefined {
-    const expected = this.#previousPosition + 1n
+    const bad = this.#problem(row)
+    this.#position = row.position
+    this.#receivedAt = row.receivedAt
+    this.#previousHash = row.hash
+    this.#checked++
+    if (!this.#missing) this.#edge.append(leafHash(row.hash), (subtree) => this.#subtrees.push(subtree))
+    return bad
+  }
+
+  #problem(row: EventRow): BadRecord | undefined {
+    const expected = this.#position + 1n
     if (row.position !== expected) {
+      this.#missing = true
+      if (row.position < expected) return { position: String(row.position), problem: 'forked: two records stand at this position' }
       const last = row.position - 1n
       return { position: String(expected), problem: expected === last ? 'missing: the record is not there' : `missing: the records ${expected} to ${last} are not there` }
     }
@@ -26,11 +61,7 @@ export class ChainVerifier {
     const sealed = same(chainHash(row.prevHash, row.position, row.body), row.hash)
     if (!sealed || !linked) return { position: String(row.position), problem: describe(row, sealed) }
     const column = differentColumn(row)
-    if (column) return { position: String(row.position), problem: `changed: the column ${column} does not agree with the record's body` }
-    this.#previousPosition = row.position
-    this.#previousHash = row.hash
-    this.#checked++
-    return undefined
+    return column === undefined ? undefined : { position: String(row.position), problem: `changed: the column ${column} does not agree with the record's body` }
   }
 }
 
@@ -53,7 +84,7 @@ function differentColumn(row: EventRow): keyof EventColumns | undefined {
     return 'kind'
   }
   const names: readonly (keyof EventColumns)[] = [
-    'id', 'time', 'receivedAt', 'source', 'sourceSeq', 'kind', 'sessionId', 'command', 'identity', 'target', 'actions', 'objects', 'decision', 'rule',
+    'id', 'time', 'receivedAt', 'source', 'sourceSeq', 'kind', 'sessionId', 'command', 'identity', 'target', 'actions', 'objects', 'decision', 'rule', 'words',
   ]
   return names.find((name) => {
     const a = expected[name]

@@ -7,6 +7,7 @@ import { jwsType, verifyControlJws, verifyGrant, type AckPayload, type KillPaylo
 import type { GatewayDownReceived, OpenSessionReplyReceived, SessionGrantedReceived, SessionRefusedReceived } from '@sallyport/proto'
 import { LeasesService } from '../sessions/leases.service.js'
 import { startApi, type RunningApi } from '../start.js'
+import { record } from '../testing/fixtures.js'
 import { adminTokenIn, environmentIn } from './environment.js'
 import { TestIssuer } from './issuer.js'
 import { ScramClient } from './scram-client.js'
@@ -252,8 +253,7 @@ describe('the control plane, walked through as gateway, agent and client', () =>
   })
 
   it('stores the agent’s events and acknowledges them; forged, foreign and repeated messages are dropped', async () => {
-    const record = (seq: number, body: object): Buffer => Buffer.from(JSON.stringify({ v: 1, seq, time: '2026-01-01T00:00:00.000000Z', ...body }))
-    const events = [record(1, { kind: 'agent.start', version: '1' }), record(2, { kind: 'session.start', session: session.sessionId, parameters: {} })]
+    const events = [record(1, 'agent.start', { version: '1' }), record(2, 'session.start', { session: session.sessionId, parameters: {} })]
     const message = { agentId: agent.id, instanceId, counter: ++counter, events: { firstSeq: 1, records: events } }
     link.write(signedBy(gateway, message))
     link.write(signedBy(agent, { ...message, agentId: gateway.id }))
@@ -271,12 +271,12 @@ describe('the control plane, walked through as gateway, agent and client', () =>
     const { sessionId } = session
     const path = `/v1/sessions/${sessionId}`
     expect((await call('GET', `${path}/recording`)).status).toBe(404)
-    const record = (seq: number, kind: string, body: object): Buffer => Buffer.from(JSON.stringify({ v: 1, seq, time: '2026-01-01T00:00:01.000000Z', kind, session: sessionId, ...body }))
-    const pieces = Array.from({ length: 40 }, (_, first) => record(4 + first, 'recording', { command: 1, first, chunks: [{ t_us: first, s: 'o', d: `line ${first}\u001b]0;t\u0007\n` }] }))
+    const command = record(3, 'command', { session: sessionId, command: 1, text: 'make', effects: [], decision: { verdict: 'allow', rule: 'p#0' } })
+    const pieces = Array.from({ length: 40 }, (_, first) => record(4 + first, 'recording', { session: sessionId, command: 1, first, chunks: [{ t_us: first, s: 'o', d: `line ${first}\u001b]0;t\u0007\n` }] }))
     const events = [
-      record(3, 'command', { command: 1, text: 'make', effects: [], decision: { verdict: 'allow', rule: 'p#0' } }),
+      command,
       ...pieces,
-      record(44, 'recording', { command: 2, first: 0, chunks: [{ t_us: 0, s: 'r', d: '100x30' }, { t_us: 5, s: 'o', d: '$ ' }] }),
+      record(44, 'recording', { session: sessionId, command: 2, first: 0, chunks: [{ t_us: 0, s: 'r', d: '100x30' }, { t_us: 5, s: 'o', d: '$ ' }] }),
     ]
     link.write(signedBy(agent, { agentId: agent.id, instanceId, counter: ++counter, events: { firstSeq: 3, records: events } }))
     const ack = (await verifyControlJws(await down.take(jwsOf(jwsType.ack)), jwsType.ack, keys)) as AckPayload

@@ -1,4 +1,4 @@
-import { createPublicKey, generateKeyPairSync, hkdfSync, createPrivateKey, createHash, randomBytes, type KeyObject } from 'node:crypto'
+import { createPublicKey, generateKeyPairSync, hkdfSync, createPrivateKey, createHash, randomBytes, sign, type JsonWebKey, type KeyObject } from 'node:crypto'
 import { Inject, Injectable, type OnModuleInit } from '@nestjs/common'
 import { publicKeyOf, type SshPublicKey } from '@sallyport/ssh-keys'
 import { calculateJwkThumbprint, CompactEncrypt, CompactSign, exportJWK, importSPKI } from 'jose'
@@ -11,7 +11,7 @@ import { seal, unseal } from './seal.js'
 interface SigningKey {
   readonly kid: string
   readonly privateKey: KeyObject
-  readonly jwk: { readonly [name: string]: unknown }
+  readonly jwk: JsonWebKey
 }
 
 /** The CA that signs users' SSH certificates for gateways. Targets never trust it. */
@@ -48,6 +48,21 @@ export class KeysService implements OnModuleInit {
   async sign(typ: string, payload: object): Promise<string> {
     const { signing } = await this.#keys()
     return new CompactSign(Buffer.from(JSON.stringify(payload))).setProtectedHeader({ alg: 'EdDSA', kid: signing.kid, typ }).sign(signing.privateKey)
+  }
+
+  /** Ed25519 over the text itself: for checkpoints of the audit log, which have a form of their own. */
+  async signText(text: string): Promise<Buffer> {
+    return sign(null, Buffer.from(text), (await this.#keys()).signing.privateKey)
+  }
+
+  /** The public key (JWK) of what is signed now. */
+  async publicKey(): Promise<JsonWebKey> {
+    return (await this.#keys()).signing.jwk
+  }
+
+  /** Public keys (JWK) of everything that was ever signed. */
+  async publicKeys(): Promise<readonly JsonWebKey[]> {
+    return [await this.publicKey()]
   }
 
   /** Compact JWE (ECDH-ES+A256KW, A256GCM) that only the holder of this P-256 key (DER SPKI) can open. */
@@ -114,7 +129,7 @@ export class KeysService implements OnModuleInit {
     const { kty, crv, x } = await exportJWK(createPublicKey(privateKey))
     const kid = await calculateJwkThumbprint({ kty: kty ?? '', ...(crv === undefined ? {} : { crv }), ...(x === undefined ? {} : { x }) })
     // Field order is part of the fingerprint: always these, always so.
-    return { kid, privateKey, jwk: { kty, crv, x, kid, alg: 'EdDSA', use: 'sig' } }
+    return { kid, privateKey, jwk: { ...(kty === undefined ? {} : { kty }), ...(crv === undefined ? {} : { crv }), ...(x === undefined ? {} : { x }), kid, alg: 'EdDSA', use: 'sig' } }
   }
 
   async #authorityKey(): Promise<CertificateAuthority> {

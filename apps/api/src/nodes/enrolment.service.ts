@@ -1,5 +1,6 @@
 import { createPublicKey, verify } from 'node:crypto'
 import { Injectable } from '@nestjs/common'
+import { nodeKeyType, type NodeKeyStatement } from '@sallyport/audit-log'
 import { v7 as uuid } from 'uuid'
 import { EventsService } from '../audit/events.service.js'
 import { RateLimit } from '../limits/rate-limit.js'
@@ -77,6 +78,7 @@ export class EnrolmentService {
     const nodeId = uuid()
     const kind = kindOf(token)
     const certificate = await this.#certify(nodeId, kind, token.name, csr, labelsOf(token))
+    const key = await this.#vouch(nodeId, kind, csr.publicKeySpki)
     const now = new Date()
     const isFirst = await this.repository.transaction(async (tx) => {
       if (!(await this.repository.consumeToken(tx, token.id, now))) return false
@@ -93,7 +95,7 @@ export class EnrolmentService {
         enrolledAt: now,
       })
       await this.events.appendWithin(tx, [
-        { kind: 'node.enrolled', node: nodeId, node_kind: kind, name: token.name, by: token.createdBy, detail: `token ${token.id} from ${peer.slice(0, 100)}` },
+        { kind: 'node.enrolled', node: nodeId, node_kind: kind, name: token.name, by: token.createdBy, detail: `token ${token.id} from ${peer.slice(0, 100)}`, key },
       ])
       return true
     })
@@ -119,9 +121,20 @@ export class EnrolmentService {
     const csr = await readRequest(request.csr)
     const certificate = await this.#certify(node.id, kindOf(node), node.name, csr, labelsOf(node))
     const next = { publicKey: csr.publicKeySpki, certificateSha256: certificate.sha256 }
-    const renewed = await this.repository.transaction((tx) => this.repository.renew(tx, node.id, node.publicKey, BigInt(request.timeUnixSeconds), next))
+    const rekeyed = Buffer.compare(node.publicKey, csr.publicKeySpki) === 0 ? undefined : await this.#vouch(node.id, kindOf(node), csr.publicKeySpki)
+    const renewed = await this.repository.transaction(async (tx) => {
+      const done = await this.repository.renew(tx, node.id, node.publicKey, BigInt(request.timeUnixSeconds), next)
+      if (done && rekeyed !== undefined) await this.events.appendWithin(tx, [{ kind: 'node.rekeyed', node: node.id, node_kind: kindOf(node), name: node.name, key: rekeyed }])
+      return done
+    })
     if (!renewed) throw refused()
     return { nodeId: node.id, name: node.name, certificate: certificate.der, trustBundle: (await this.keys.trustBundle()).json }
+  }
+
+  /** Signs that this is the node's key: what the node signs is believed by this alone, wherever the log is read. */
+  #vouch(node: string, kind: NodeKind, spki: Uint8Array): Promise<string> {
+    const statement: NodeKeyStatement = { node, kind, public_key: Buffer.from(spki).toString('base64'), iat: Math.floor(Date.now() / 1000) }
+    return this.keys.sign(nodeKeyType, statement)
   }
 
   /** Gateways serve and dial, and bear names; agents dial only and bear none. */

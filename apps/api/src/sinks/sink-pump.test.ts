@@ -4,6 +4,7 @@ import { DeliveryError, type Sender, type ShapedRecord } from '@sallyport/sinks'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { AuditRepository } from '../audit/audit.repository.js'
 import { ChainWriter } from '../audit/chain-writer.js'
+import { TreeRepository } from '../audit/tree.repository.js'
 import type { ControlPlaneEventBody } from '../audit/events.js'
 import { prepareControlEvent, timestamp } from '../audit/prepare.js'
 import { documentContext } from '../documents/document-set.js'
@@ -22,7 +23,7 @@ beforeAll(async () => {
   postgres = await startPostgres()
   const prisma = postgres.prisma as PrismaService // decoder: the service is this client and nothing else
   repository = new SinksRepository(prisma)
-  writer = new ChainWriter(new AuditRepository(prisma))
+  writer = new ChainWriter(new AuditRepository(prisma), new TreeRepository(prisma))
 })
 afterEach(async () => {
   await Promise.all(running.map((pump) => pump.stop()))

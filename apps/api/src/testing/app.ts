@@ -1,3 +1,7 @@
+import { KeyObject, sign } from 'node:crypto'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { Global, Module, type INestApplication } from '@nestjs/common'
 import { Test } from '@nestjs/testing'
 import { DatabaseModule } from '../database/database.module.js'
@@ -9,6 +13,8 @@ import { ApprovalsModule } from '../approvals/approvals.module.js'
 import { AuditModule } from '../audit/audit.module.js'
 import { ApplyService } from '../documents/apply.service.js'
 import { DocumentsModule } from '../documents/documents.module.js'
+import { ENVIRONMENT } from '../config/environment.js'
+import { KeysModule } from '../keys/keys.module.js'
 import { KeysService } from '../keys/keys.service.js'
 import { AgentLinkService } from '../nodes/agent-link.service.js'
 import { setupOpenapi } from '../openapi/openapi.js'
@@ -42,10 +48,14 @@ export async function startApp(): Promise<TestApp> {
   const postgres = await startPostgres()
   const sent: SentMessage[] = []
   const refreshed = { count: 0 }
-  const { publicKey, privateKey } = await generateKeyPair('EdDSA')
+  const dataDirectory = mkdtempSync(join(tmpdir(), 'sallyport-api-'))
+  const { publicKey, privateKey } = await generateKeyPair('EdDSA', { extractable: true })
   const jwk = { ...(await exportJWK(publicKey)), kid: 'k1' }
   const keys = {
     sign: (typ: string, payload: JWTPayload) => new SignJWT(payload).setProtectedHeader({ alg: 'EdDSA', typ, kid: 'k1' }).sign(privateKey),
+    signText: (text: string) => Promise.resolve(sign(null, Buffer.from(text), KeyObject.from(privateKey))),
+    publicKey: () => Promise.resolve(jwk),
+    publicKeys: () => Promise.resolve([jwk]),
     trustBundle: () => Promise.resolve({ json: JSON.stringify({ ca: '', keys: [jwk] }), fingerprint: '' }),
   }
   const link = {
@@ -65,21 +75,27 @@ export async function startApp(): Promise<TestApp> {
       { provide: PrismaService, useValue: postgres.prisma },
       { provide: DATABASE_URL, useValue: postgres.url },
       { provide: KeysService, useValue: keys },
+      { provide: ENVIRONMENT, useValue: { SALLYPORT_DATA_DIR: dataDirectory, SALLYPORT_AUDIT_SIGN_SECONDS: '3600' } },
       { provide: AgentLinkService, useValue: link },
       { provide: SessionsService, useValue: sessions },
     ],
-    exports: [PrismaService, DATABASE_URL, KeysService, AgentLinkService, SessionsService],
+    exports: [PrismaService, DATABASE_URL, KeysService, ENVIRONMENT, AgentLinkService, SessionsService],
   })
   class OutsideModule {}
 
   @Module({})
   class NoDatabaseModule {}
 
+  @Module({})
+  class NoKeysModule {}
+
   const testing = await Test.createTestingModule({
     imports: [OutsideModule, ProblemModule, AuditModule, DocumentsModule, PoliciesModule, AccessModule, ApprovalsModule],
   })
     .overrideModule(DatabaseModule)
     .useModule(NoDatabaseModule)
+    .overrideModule(KeysModule)
+    .useModule(NoKeysModule)
     .compile()
   const app = testing.createNestApplication()
   app.useLogger(false)
@@ -103,12 +119,13 @@ export async function startApp(): Promise<TestApp> {
         ...(body === undefined ? {} : { body: JSON.stringify(body) }),
       })
       const text = await response.text()
-      const isJson = response.headers.get('content-type')?.includes('json') ?? false
+      const isJson = /[/+]json\b/.test(response.headers.get('content-type') ?? '')
       return { status: response.status, body: isJson && text !== '' ? JSON.parse(text) : text, headers: response.headers }
     },
     async stop() {
       await app.close()
       await postgres.stop()
+      rmSync(dataDirectory, { recursive: true, force: true })
     },
   }
 }

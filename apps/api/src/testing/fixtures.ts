@@ -1,3 +1,4 @@
+import { genesisOf, headOf } from '@sallyport/audit-log'
 import { v7 as uuid } from 'uuid'
 import type { PrismaClient, Session } from '../generated/prisma/client.js'
 
@@ -33,13 +34,27 @@ export function makeSession(prisma: PrismaClient, agentId: string, more: Partial
   })
 }
 
-/** A spool record as an agent writes it. */
-export function record(seq: number, kind: string, more: object): Buffer {
-  return Buffer.from(JSON.stringify({ v: 1, seq, time: '2026-01-02T03:04:05.678901Z', kind, ...more }))
+/** What was written of each session, in order, by the agent's number of it. */
+const chains = new Map<string, Map<number, string>>()
+
+/** A spool record as an agent writes it, in its session's chain. One with a number that is taken stands where the first one stood. */
+export function record(seq: number, kind: string, more: { readonly session?: string; readonly [name: string]: unknown }, time = '2026-01-02T03:04:05.678901Z'): Buffer {
+  const stamp = `"v":1,"seq":${seq},"time":"${time}"`
+  const event = JSON.stringify({ kind, ...more }).slice(1)
+  const { session } = more
+  if (session === undefined) return Buffer.from(`{${stamp},${event}`)
+  const chain = chains.get(session) ?? new Map<number, string>()
+  chains.set(session, chain)
+  const seqs = [...chain.keys()]
+  const index = seqs.includes(seq) ? seqs.indexOf(seq) : seqs.length
+  const before = chain.get(seqs[index - 1] ?? -1)
+  const text = `{${stamp},"chain":{"n":${index + 1},"prev":"${before === undefined ? genesisOf(session) : headOf(before)}"},${event}`
+  if (!chain.has(seq)) chain.set(seq, text)
+  return Buffer.from(text)
 }
 
 /** A record of a command. */
-export function commandRecord(seq: number, session: string, text = 'SELECT * FROM orders', action = 'sql.select'): Buffer {
+export function commandRecord(seq: number, session: string, text = 'SELECT * FROM orders', action = 'sql.select', time?: string): Buffer {
   return record(seq, 'command', {
     session,
     command: seq,
@@ -47,5 +62,5 @@ export function commandRecord(seq: number, session: string, text = 'SELECT * FRO
     digest: '0'.repeat(64),
     effects: [{ action, resource: 'public.orders' }],
     decision: { verdict: 'allow', rule: 'p#0', reason: 'r', hint: '' },
-  })
+  }, time)
 }

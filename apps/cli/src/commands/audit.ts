@@ -2,70 +2,43 @@ import type { JsonWebKey } from 'node:crypto'
 import { createReadStream, createWriteStream, readFileSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 import { pipeline } from 'node:stream/promises'
-import { verifyBundle } from '@sallyport/audit-log'
+import { verifyBundle, type BundleVerification } from '@sallyport/audit-log'
 import type { Command } from 'commander'
-import { contextOf, instant, printerOf, say, whole } from '../context.js'
+import { contextOf, instant, printerOf, say } from '../context.js'
 import { exitCode, usageError } from '../errors.js'
 import { asFields, asList, text, type Fields } from '../http/record.js'
-import { shortTime } from '../output/printer.js'
-import type { Column } from '../output/table.js'
 import { visible, visibleJson } from '../output/visible.js'
-import { gapText } from './gap.js'
-
-const columns: readonly Column<Fields>[] = [
-  { title: 'TIME', value: (event) => shortTime(text(event, 'time')) },
-  { title: 'EVENT', value: (event) => text(event, 'kind') },
-  { title: 'WHO', value: (event) => text(event, 'who') || text(event, 'user') || text(event, 'by') },
-  { title: 'TARGET', value: (event) => text(event, 'target') },
-  { title: 'DECISION', value: (event) => decision(event) },
-  { title: 'WHAT', value: (event) => what(event) },
-]
-
-interface SearchOptions {
-  readonly who?: string
-  readonly target?: string
-  readonly action?: string
-  readonly object?: string
-  readonly decision?: string
-  readonly kind?: string
-  readonly session?: string
-  readonly since?: string
-  readonly until?: string
-  readonly text?: string
-  readonly limit: number
-}
+import { registerSearch } from './audit-search.js'
+import { comparePublished, notesIn } from './published.js'
 
 export function registerAudit(program: Command): void {
   const audit = program.command('audit').description('search and verify the audit chain')
 
-  audit.command('search')
-    .description('events, newest first')
-    .option('--who <name>', 'identity')
-    .option('--target <name>')
-    .option('--action <action>', 'effect action, like sql.delete')
-    .option('--object <name>', 'effect object, like public.orders')
-    .option('--decision <verdict>', 'allow, deny or hold')
-    .option('--kind <kind>', 'event kind, like command or session.start')
-    .option('--session <id>')
-    .option('--since <time>', 'RFC 3339, or a duration back from now like 2h', instant)
-    .option('--until <time>', 'RFC 3339, or a duration back from now', instant)
-    .option('--text <words>', "in the command's text")
-    .option('--limit <count>', 'at most so many', whole, 50)
-    .action(async ({ limit, who, target, action, object, decision: verdict, kind, session, since, until, text: words }: SearchOptions, command: Command) => {
-      const { api, printer } = contextOf(command)
-      const events = await api.list('/v1/events', { who, target, action, object, decision: verdict, kind, session, since, until, text: words }, limit)
-      printer.list(events, columns, 'No events.', events.map(flat))
-    })
+  registerSearch(audit)
 
   audit.command('bundle')
-    .description("a session's records as a file that a third party can verify")
-    .argument('<session>')
+    .description('records as a file that a third party can verify: one session, or a range of time')
+    .argument('[session]', 'or --since and --until')
+    .option('--since <time>', 'RFC 3339, or a duration back from now like 2h', instant)
+    .option('--until <time>', 'RFC 3339, or a duration back from now; default: now', instant)
     .requiredOption('--output <file>', 'write to this file, readable by you alone')
-    .action(async (session: string, options: { readonly output: string }, command: Command) => {
+    .action(async (session: string | undefined, options: { readonly output: string; readonly since?: string; readonly until?: string }, command: Command) => {
       const { api } = contextOf(command)
-      const lines = await api.download(`/v1/sessions/${encodeURIComponent(session)}/bundle`, {}, 'application/jsonl')
+      const { since: from, until: to = new Date().toISOString() } = options
+      if ((session === undefined) === (from === undefined)) throw usageError('name a session, or give --since (and --until)')
+      const lines = session === undefined
+        ? await api.download('/v1/audit/bundle', { from, to }, 'application/jsonl')
+        : await api.download(`/v1/sessions/${encodeURIComponent(session)}/bundle`, {}, 'application/jsonl')
       await pipeline(lines, createWriteStream(options.output, { mode: 0o600 }))
       say(visible(`Wrote ${options.output}. Whoever verifies it needs the keys of \`sallyport audit keys\`, by another way than the file.`))
+    })
+
+  audit.command('checkpoint')
+    .description('the newest signed state of the log: keep it elsewhere, and give it to `audit verify --published`')
+    .action(async (_options: object, command: Command) => {
+      const { api, printer } = contextOf(command)
+      const answer = await api.call('GET', '/v1/audit/checkpoint')
+      printer.result(answer, () => text(answer, 'note').trimEnd().split('\n').map(visible).join('\n'))
     })
 
   audit.command('keys')
@@ -79,32 +52,58 @@ export function registerAudit(program: Command): void {
   audit.command('verify')
     .description('check the chains from their beginning; exit code 1 when one is broken')
     .option('--offline <bundle>', 'check this file of `sallyport audit bundle`, without the control plane')
-    .option('--keys <file>', 'with --offline: the public keys, as `sallyport audit keys` prints them')
-    .action(async (options: { readonly offline?: string; readonly keys?: string }, command: Command) => {
+    .option('--published <file>', 'check that the log still contains the checkpoints in this file (`audit checkpoint`, or what a sink got)')
+    .option('--keys <file>', 'with --offline or --published: the public keys, as `sallyport audit keys` prints them')
+    .action(async (options: VerifyOptions, command: Command) => {
+      if (options.published !== undefined) return verifyPublished(options, command)
       if (options.offline !== undefined || options.keys !== undefined) return verifyOffline(options, command)
       const { api, printer } = contextOf(command)
       const answer = await api.call('GET', '/v1/audit/verify', { timeoutMilliseconds: 30 * 60_000 })
       const ok = answer['ok'] === true
       if (!ok) process.exitCode = exitCode.error
       const said = ok
-        ? [`The chain is whole: ${text(answer, 'checked')} events, head ${text(answer, 'head.position')} ${text(answer, 'head.hash')}`, sessionsLine(answer)]
-        : [`The chain is BROKEN at position ${text(answer, 'first_bad.position')}: ${text(answer, 'first_bad.problem')}`]
+        ? [`The chain is whole: ${text(answer, 'checked')} events, head ${text(answer, 'head.position')} ${text(answer, 'head.hash')}`, sessionsLine(answer), `Checkpoints: ${text(answer, 'checkpoints')} signed, all fit`]
+        : [`The chain is BROKEN at position ${text(answer, 'first_bad.position')}: ${text(answer, 'first_bad.problem')}`, ...furtherProblems(answer), ...(answer['sessions'] === undefined ? [] : [sessionsLine(answer)])]
       printer.result(answer, () => said.map(visible).join('\n'))
     })
 }
 
-async function verifyOffline({ offline, keys }: { readonly offline?: string; readonly keys?: string }, command: Command): Promise<void> {
+interface VerifyOptions {
+  readonly offline?: string
+  readonly published?: string
+  readonly keys?: string
+}
+
+const shownProblems = 20
+
+function furtherProblems(answer: Fields): string[] {
+  const [, ...more] = asList(answer['problems'])
+  const lines = more.slice(0, shownProblems).map((problem) => `  and at position ${text(problem, 'position')}: ${text(problem, 'problem')}`)
+  return more.length > shownProblems ? [...lines, `  and ${more.length - shownProblems} more (--output json)`] : lines
+}
+
+async function verifyOffline({ offline, keys }: VerifyOptions, command: Command): Promise<void> {
   if (offline === undefined || keys === undefined) throw usageError('--offline and --keys belong together: the file, and the public keys to check it with')
   const printer = printerOf(command)
   const answer = await verifyBundle(createInterface({ input: createReadStream(offline, 'utf8'), crlfDelay: Infinity }), readKeys(keys))
   if (!answer.ok) process.exitCode = exitCode.error
-  printer.result({ ...answer }, () =>
-    visible(
-      answer.first_bad === undefined
-        ? `The session is whole: ${answer.session}, ${answer.records} records by ${answer.agent}, which signed their end; ${answer.control} events of the control plane, which signed them`
-        : `The bundle is BROKEN at line ${answer.first_bad.position}: ${answer.first_bad.problem}`,
-    ),
-  )
+  printer.result({ ...answer }, () => visible(describeBundle(answer)))
+}
+
+function describeBundle({ first_bad: bad, subject, records, agents, checkpoint }: BundleVerification): string {
+  if (bad !== undefined) return `The bundle is BROKEN${bad.position === '' ? '' : ` at position ${bad.position}`}: ${bad.problem}`
+  const place = `in the log of ${checkpoint?.size} records that the control plane signed at ${checkpoint?.time}`
+  return subject?.of === 'session'
+    ? `The session is whole: ${subject.session}, ${records} records ${place}; ${agents.join(', ')} signed its end`
+    : `The range is whole: ${records} records from ${subject?.from} to ${subject?.to} and beside them, ${place}`
+}
+
+async function verifyPublished({ published, keys, offline }: VerifyOptions, command: Command): Promise<void> {
+  if (published === undefined || keys === undefined || offline !== undefined) throw usageError('--published and --keys belong together: the checkpoints, and the public keys to check them with')
+  const { api, printer } = contextOf(command)
+  const answer = await comparePublished(api, notesIn(published), readKeys(keys))
+  if (!answer.ok) process.exitCode = exitCode.error
+  printer.result({ ...answer }, () => visible(answer.ok ? `The log contains all ${answer.checked} published checkpoints, up to ${answer.size} records` : `The log is NOT the one that was published: ${answer.problem}`))
 }
 
 function readKeys(file: string): JsonWebKey[] {
@@ -123,26 +122,9 @@ function sessionsLine(answer: Fields): string {
   const rest = [
     ['lost', 'closed by the control plane because their agent was lost'],
     ['open', 'open'],
-    ['unchained', 'recorded by agents that did not chain yet'],
+    ['broken', 'BROKEN'],
   ].flatMap(([name = '', words = '']) => (count(name) === '0' ? [] : [`${count(name)} ${words}`]))
   const gaps = count('gaps')
   const told = gaps === '0' || gaps === '' ? '' : `\nGaps: ${gaps}, where commands of best_effort sessions went on without a record; see \`sallyport audit search --kind gap\``
   return [`Sessions: ${count('signed')} whole and signed by their agents`, ...rest].join(', ') + told
-}
-
-/** One level: what the API knows of the event (who, target, position), and over it the event as its source wrote it. */
-export function flat(item: Fields): Fields {
-  return { ...item, ...asFields(item['event']) }
-}
-
-function decision(event: Fields): string {
-  const verdict = text(event, 'decision.verdict')
-  return verdict === '' ? text(event, 'decision') : `${verdict} ${text(event, 'decision.rule')}`.trimEnd()
-}
-
-function what(event: Fields): string {
-  if (text(event, 'kind') === 'gap') return gapText(event)
-  const shown = text(event, 'text') || text(event, 'tag') || text(event, 'reason') || text(event, 'summary')
-  if (shown !== '') return shown
-  return asList(event['effects']).map((effect) => `${text(effect, 'action')} ${text(effect, 'resource')}`).join(', ')
 }

@@ -45,6 +45,7 @@ function classesOf({ kind, session, event }: ReadEvent): Classes {
     case 'node.revoked':
       return { category: ['iam'], type: ['deletion'] }
     case 'document.applied':
+    case 'node.rekeyed':
       return { category: ['configuration'], type: ['change'] }
     case 'agent.start':
     case 'node.connected':
