@@ -36,6 +36,8 @@ export interface SessionCounts {
   readonly open: number
   /** Something is wrong with them. */
   readonly broken: number
+  /** Gap records: commands of best_effort sessions that went on, or may have, without being recorded. */
+  readonly gaps: number
 }
 
 /** As the chain's own; of a deleted record it isn't known which one it named. */
@@ -63,7 +65,7 @@ const maxHeads = 10_000
 /** Sessions that ended whose state is kept. */
 const maxLate = 50_000
 /** Kinds of record that may stand behind their session's end. */
-const closing: ReadonlySet<string> = new Set(['command.end', 'command.released', 'recording'])
+const closing: ReadonlySet<string> = new Set(['command.end', 'command.released', 'recording', 'gap'])
 
 /**
  * Checks the chains that agents sign, over stored records in their order. What the control plane's own chain can't tell
@@ -78,6 +80,7 @@ export class SessionVerifier {
   readonly #closed = new Map<string, State | undefined>()
   readonly #late: string[] = []
   readonly #lastSeq = new Map<string, bigint>()
+  #gaps = 0
 
   /** @param scope what is given: the whole log, from its first record; a part of it; or one session of it */
   constructor(
@@ -95,6 +98,7 @@ export class SessionVerifier {
     if (gap !== undefined) return { ...gap, source }
     if (source.startsWith('agent:')) {
       if (kind === 'session.signed') return this.#signature(record)
+      if (kind === 'gap') this.#gaps += 1
       return session === null || kind === 'alert' || this.#broken.has(session) ? undefined : this.#inSession(session, this.#link(record, session, chainOf(record.text), undefined))
     }
     if (keyEvents.has(kind)) {
@@ -111,6 +115,7 @@ export class SessionVerifier {
   skip({ position, source, seq, kind, session, link, head }: Tombstone): BadRecord | undefined {
     const gap = this.#counts({ position, source, seq })
     if (gap !== undefined) return { ...gap, source }
+    if (kind === 'gap') this.#gaps += 1
     if (session === null || this.#broken.has(session)) return undefined
     const record = { position, source, kind, session, seq, text: '' }
     if (kind === 'session.opened') this.#opened(record, session)
@@ -144,7 +149,7 @@ export class SessionVerifier {
         unclosed += 1
       } else open += 1
     }
-    return { counts: { signed: this.#closed.size, lost, open, broken: this.#broken.size + unclosed }, bad }
+    return { counts: { signed: this.#closed.size, lost, open, broken: this.#broken.size + unclosed, gaps: this.#gaps }, bad }
   }
 
   /** Agents number their records without gaps: what was taken out of the log leaves a hole, however it was chained anew. */

@@ -35,10 +35,20 @@ export function normaliseTime(text: string): string | undefined {
   const match = utc.exec(text)
   const seconds = match?.[1]
   if (seconds === undefined) return undefined
+  // Every event asks three times, and most of them within the second of the one before.
+  if (seconds !== lastSeconds) {
+    if (!isSecond(seconds)) return undefined
+    lastSeconds = seconds
+  }
+  return `${seconds}.${(match?.[2] ?? '').padEnd(6, '0')}Z`
+}
+
+let lastSeconds = ''
+
+function isSecond(seconds: string): boolean {
   const parsed = new Date(seconds + 'Z')
   // Date accepts 30 February and the like; the database doesn't, and one such record must not stop the chain.
-  if (Number.isNaN(parsed.getTime()) || parsed.toISOString().slice(0, 19) !== seconds || parsed.getUTCFullYear() < 1970) return undefined
-  return `${seconds}.${(match?.[2] ?? '').padEnd(6, '0')}Z`
+  return !Number.isNaN(parsed.getTime()) && parsed.toISOString().slice(0, 19) === seconds && parsed.getUTCFullYear() >= 1970
 }
 
 type Fields = Readonly<Record<string, unknown>>

@@ -61,6 +61,7 @@ const agent: AgentSample = {
   'command.end': { session, command: 1, status: 'error', rows: 1, bytes: 2, duration_us: 1500, masked: 0, error_code: '22P02', error_message: 'invalid input "secret-value"', result: { columns: ['a'], rows: [['secret-result']], truncated: false } },
   recording: { session, command: 1, first: 0, chunks: [{ t_us: 1, s: 'o', d: 'secret-result' }] },
   'session.signed': { heads: [{ session, records: 4, head: 'h'.repeat(43), closed: true }], key: 'k'.repeat(43), signature: 's'.repeat(86) },
+  gap: { session, audit: 'best_effort', first_command: 2, last_command: 4, from: '2026-01-02T03:04:05.123Z', to: '2026-01-02T03:04:06.123Z', missing: { command: 3 }, reason: 'full', certain: true },
   'agent.start': { version: '1.0.0' },
   'agent.stop': { version: '1.0.0' },
 }

@@ -9,6 +9,7 @@ import { asFields, asList, asText, text, type Fields } from '../http/record.js'
 import { shortTime } from '../output/printer.js'
 import type { Column } from '../output/table.js'
 import { visible } from '../output/visible.js'
+import { gapText } from './gap.js'
 
 const columns: readonly Column<Fields>[] = [
   { title: 'TIME', value: (event) => shortTime(text(event, 'time')) },
@@ -131,6 +132,7 @@ function decision(event: Fields): string {
 }
 
 function what(event: Fields): string {
+  if (text(event, 'kind') === 'gap') return gapText(event)
   const shown = text(event, 'text') || text(event, 'tag') || text(event, 'reason') || text(event, 'summary')
   if (shown !== '') return shown
   return asList(event['effects']).map((effect) => `${text(effect, 'action')} ${text(effect, 'resource')}`).join(', ')

@@ -131,5 +131,7 @@ function sessionsLine(answer: Fields): string {
     ['open', 'open'],
     ['broken', 'BROKEN'],
   ].flatMap(([name = '', words = '']) => (count(name) === '0' ? [] : [`${count(name)} ${words}`]))
-  return [`Sessions: ${count('signed')} whole and signed by their agents`, ...rest].join(', ')
+  const gaps = count('gaps')
+  const told = gaps === '0' || gaps === '' ? '' : `\nGaps: ${gaps}, where commands of best_effort sessions went on without a record; see \`sallyport audit search --kind gap\``
+  return [`Sessions: ${count('signed')} whole and signed by their agents`, ...rest].join(', ') + told
 }
