@@ -15,11 +15,11 @@ const openDetails = new Set([
 ])
 
 /** Fields of an event that name a person, an identity or their machine. */
-const identityFields = new Set(['by', 'user', 'actor', 'client_address', 'who'])
+const identityFields = new Set(['by', 'user', 'actor', 'client_address', 'who', 'held_identity'])
 
 /** Fields that people write freely, and names in them. */
 const freeText = new Set(['reason', 'detail', 'message', 'query'])
-const freeTextKinds = /^(audit\.exported$|search\.|approval\.|session\.killed$|document\.|credential\.revoked$|node\.|command\.released$|sink\.)/
+const freeTextKinds = /^(audit\.exported$|search\.|hold\.|approval\.|session\.killed$|document\.|credential\.revoked$|node\.|command\.released$|sink\.)/
 
 /** Whether anything of an event of this kind has to be changed; if not, the stored text goes out as it is. */
 export function mustMask(mask: SinkMask): boolean {

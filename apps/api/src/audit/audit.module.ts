@@ -23,6 +23,6 @@ import { VerifyService } from './verify.service.js'
   imports: [DatabaseModule, KeysModule],
   controllers: [AuditController, SearchesController],
   providers: [AuditRepository, BundlesService, ChainWriter, CheckpointFile, CheckpointsService, EventsService, ExportService, MonthsService, RecordingsRepository, SavedSearchesRepository, SearchRepository, SearchService, TreeRepository, VerifyService],
-  exports: [BundlesService, EventsService, RecordingsRepository, SearchService],
+  exports: [BundlesService, CheckpointsService, EventsService, RecordingsRepository, SearchService],
 })
 export class AuditModule {}

@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common'
 import { PrismaService } from '../database/prisma.service.js'
 import { Prisma } from '../generated/prisma/client.js'
-import { Frontier, genesis, leafHash } from '@sallyport/audit-log'
+import { Frontier, genesis, leafHash, type Tombstone } from '@sallyport/audit-log'
 import type { EventColumns } from './body.js'
 import type { SessionEnded, SessionFacts } from './prepare.js'
 
@@ -164,6 +164,19 @@ export class AuditRepository {
     return this.prisma.$queryRaw<EventRow[]>`${selectRow} WHERE ("position", received_at) > (${position}, ${receivedAt}::timestamptz) ORDER BY "position", received_at LIMIT ${limit}`
   }
 
+  /** What stays of deleted records, in order of position, at most `limit`. */
+  tombstones(after: bigint, limit: number): Promise<Tombstone[]> {
+    return this.prisma.$queryRaw<Tombstone[]>`
+      SELECT "position", hash, source, source_seq AS seq, kind, session_id::text AS session, link, head, run::text AS run
+      FROM event_tombstone WHERE "position" > ${after} ORDER BY "position" LIMIT ${limit}`
+  }
+
+  /** Whether anything of the session, or between these positions, was deleted. */
+  async isPartlyDeleted(of: { readonly session: string } | { readonly first: bigint; readonly last: bigint }): Promise<boolean> {
+    const where = 'session' in of ? { sessionId: of.session } : { position: { gte: of.first, lte: of.last } }
+    return (await this.prisma.eventTombstone.findFirst({ where, select: { position: true } })) !== null
+  }
+
   /** Makes the partitions of this month and the next. */
   async makeMonths(): Promise<void> {
     await this.prisma.$executeRaw`SELECT audit_month(now()), audit_month(date_trunc('month', now(), 'UTC') + interval '32 days')`
@@ -175,7 +188,10 @@ export class AuditRepository {
       async (tx) => {
         const head = await this.readHead(tx, false)
         const sources = await tx.$queryRaw<{ source: string; seq: bigint }[]>`
-          SELECT source, max(source_seq) AS seq FROM event WHERE source_seq IS NOT NULL GROUP BY source`
+          SELECT source, max(seq) AS seq FROM (
+            SELECT source, max(source_seq) AS seq FROM event WHERE source_seq IS NOT NULL GROUP BY source
+            UNION ALL SELECT source, max(source_seq) FROM event_tombstone WHERE source_seq IS NOT NULL GROUP BY source
+          ) AS stored GROUP BY source`
         const nodes = await tx.$queryRaw<{ id: string; acked: bigint }[]>`SELECT id::text AS id, acked_seq AS acked FROM node WHERE acked_seq > 0`
         return { head, sources, nodes }
       },

@@ -19,7 +19,9 @@ export type ControlPlaneEventBody =
   | ApprovalDecided
   | DocumentApplied
   | AuditCheckpointed
+  | AuditDeleted
   | AuditExported
+  | LegalHoldEvent
   | SearchSaved
   | NodeEvent
   | TokenCreated
@@ -187,6 +189,34 @@ export interface AuditCheckpointed {
   readonly root: string
   /** Signed note (c2sp.org/tlog-checkpoint). */
   readonly note: string
+}
+
+/** A batch of events that retention deleted; tombstones stand in their place. */
+export interface AuditDeleted {
+  readonly kind: 'audit.deleted'
+  readonly run: string
+  readonly class: string
+  /** The Retention document. */
+  readonly document: string
+  readonly count: number
+  /** Positions; between them others may have stayed. */
+  readonly first: string
+  readonly last: string
+  readonly bytes: number
+  /** The control plane's signature over the tombstones (JWS, typ `audit-deletion+jwt`). */
+  readonly statement: string
+}
+
+export interface LegalHoldEvent {
+  readonly kind: 'hold.created' | 'hold.released'
+  readonly hold: string
+  readonly by: string
+  readonly reason: string
+  readonly held_session?: string
+  readonly held_identity?: string
+  readonly held_target?: string
+  readonly from?: string
+  readonly to?: string
 }
 
 export interface SearchSaved {

@@ -1,4 +1,4 @@
-import { chainHash, Frontier, genesis, leafHash, type BadRecord, type Subtree } from '@sallyport/audit-log'
+import { chainHash, Frontier, genesis, leafHash, type BadRecord, type Subtree, type Tombstone } from '@sallyport/audit-log'
 import type { EventRow } from './audit.repository.js'
 import { deriveColumns, type EventColumns } from './body.js'
 
@@ -6,7 +6,6 @@ import { deriveColumns, type EventColumns } from './body.js'
 export class ChainVerifier {
   #previousHash: Uint8Array = genesis
   #position = 0n
-  #receivedAt = '1970-01-01T00:00:00Z'
   readonly #edge = Frontier.empty()
   #subtrees: Subtree[] = []
   #missing = false
@@ -20,10 +19,6 @@ export class ChainVerifier {
   }
   get hash(): Uint8Array {
     return this.#previousHash
-  }
-  /** When the last record was received. */
-  get receivedAt(): string {
-    return this.#receivedAt
   }
 
   /** Root of the tree up to here; of no tree when records are missing. */
@@ -42,21 +37,33 @@ export class ChainVerifier {
   check(row: EventRow): BadRecord | undefined {
     const bad = this.#problem(row)
     this.#position = row.position
-    this.#receivedAt = row.receivedAt
     this.#previousHash = row.hash
     this.#checked++
     if (!this.#missing) this.#edge.append(leafHash(row.hash), (subtree) => this.#subtrees.push(subtree))
     return bad
   }
 
-  #problem(row: EventRow): BadRecord | undefined {
+  /** As {@link check}, of a record that was deleted: its hash stands for it, and the next record names that. */
+  skip({ position, hash }: Pick<Tombstone, 'position' | 'hash'>): BadRecord | undefined {
+    const bad = this.#place(position)
+    this.#position = position
+    this.#previousHash = hash
+    if (!this.#missing) this.#edge.append(leafHash(hash), (subtree) => this.#subtrees.push(subtree))
+    return bad
+  }
+
+  #place(position: bigint): BadRecord | undefined {
     const expected = this.#position + 1n
-    if (row.position !== expected) {
-      this.#missing = true
-      if (row.position < expected) return { position: String(row.position), problem: 'forked: two records stand at this position' }
-      const last = row.position - 1n
-      return { position: String(expected), problem: expected === last ? 'missing: the record is not there' : `missing: the records ${expected} to ${last} are not there` }
-    }
+    if (position === expected) return undefined
+    this.#missing = true
+    if (position < expected) return { position: String(position), problem: 'forked: two records stand at this position' }
+    const last = position - 1n
+    return { position: String(expected), problem: expected === last ? 'missing: the record is not there' : `missing: the records ${expected} to ${last} are not there` }
+  }
+
+  #problem(row: EventRow): BadRecord | undefined {
+    const misplaced = this.#place(row.position)
+    if (misplaced !== undefined) return misplaced
     const linked = same(row.prevHash, this.#previousHash)
     const sealed = same(chainHash(row.prevHash, row.position, row.body), row.hash)
     if (!sealed || !linked) return { position: String(row.position), problem: describe(row, sealed) }

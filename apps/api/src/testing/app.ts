@@ -19,6 +19,7 @@ import { KeysService } from '../keys/keys.service.js'
 import { AgentLinkService } from '../nodes/agent-link.service.js'
 import { setupOpenapi } from '../openapi/openapi.js'
 import { PoliciesModule } from '../policies/policies.module.js'
+import { RetentionModule } from '../retention/retention.module.js'
 import { ProblemModule } from '../problem/problem.module.js'
 import { SessionsService } from '../sessions/sessions.service.js'
 import { exportJWK, generateKeyPair, SignJWT, type JWTPayload } from 'jose'
@@ -90,7 +91,7 @@ export async function startApp(): Promise<TestApp> {
   class NoKeysModule {}
 
   const testing = await Test.createTestingModule({
-    imports: [OutsideModule, ProblemModule, AuditModule, DocumentsModule, PoliciesModule, AccessModule, ApprovalsModule],
+    imports: [OutsideModule, ProblemModule, AuditModule, DocumentsModule, PoliciesModule, AccessModule, ApprovalsModule, RetentionModule],
   })
     .overrideModule(DatabaseModule)
     .useModule(NoDatabaseModule)

@@ -10,11 +10,13 @@ import { asFields, asList, text, type Fields } from '../http/record.js'
 import { visible, visibleJson } from '../output/visible.js'
 import { registerSearch } from './audit-search.js'
 import { comparePublished, notesIn } from './published.js'
+import { registerRetention } from './retention.js'
 
 export function registerAudit(program: Command): void {
   const audit = program.command('audit').description('search and verify the audit chain')
 
   registerSearch(audit)
+  registerRetention(audit)
 
   audit.command('bundle')
     .description('records as a file that a third party can verify: one session, or a range of time')
@@ -62,7 +64,7 @@ export function registerAudit(program: Command): void {
       const ok = answer['ok'] === true
       if (!ok) process.exitCode = exitCode.error
       const said = ok
-        ? [`The chain is whole: ${text(answer, 'checked')} events, head ${text(answer, 'head.position')} ${text(answer, 'head.hash')}`, sessionsLine(answer), `Checkpoints: ${text(answer, 'checkpoints')} signed, all fit`]
+        ? [`The chain is whole: ${text(answer, 'checked')} events${deletedPart(answer)}, head ${text(answer, 'head.position')} ${text(answer, 'head.hash')}`, sessionsLine(answer), `Checkpoints: ${text(answer, 'checkpoints')} signed, all fit`]
         : [`The chain is BROKEN at position ${text(answer, 'first_bad.position')}: ${text(answer, 'first_bad.problem')}`, ...furtherProblems(answer), ...(answer['sessions'] === undefined ? [] : [sessionsLine(answer)])]
       printer.result(answer, () => said.map(visible).join('\n'))
     })
@@ -72,6 +74,11 @@ interface VerifyOptions {
   readonly offline?: string
   readonly published?: string
   readonly keys?: string
+}
+
+function deletedPart(answer: Fields): string {
+  const deleted = text(answer, 'deleted')
+  return deleted === '' || deleted === '0' ? '' : ` and ${deleted} deleted by retention`
 }
 
 const shownProblems = 20
