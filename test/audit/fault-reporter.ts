@@ -13,7 +13,8 @@ export default class FaultReporter implements Reporter {
     // A run of some tests by name says nothing about the others.
     if (process.argv.some((argument) => argument === '-t' || argument.startsWith('--testNamePattern'))) return
     const files = new Map(modules.map((module) => [path.relative(root, module.moduleId), module]))
-    const whole = !process.argv.slice(2).some((argument) => argument.includes('/') || argument.includes('test'))
+    // No path, no project: everything.
+    const whole = process.argv.slice(2).every((argument) => argument === 'run' || (argument.startsWith('-') && !argument.startsWith('--project')))
     for (const { id, test = [ownTests, `${id} `] } of faults) {
       const [file, name] = test
       const module = files.get(file)

@@ -308,6 +308,31 @@ describe.skipIf(!hasKubectl)('sessions', () => {
     await applyPolicy(policy)
   })
 
+  test('strict: no request runs unrecorded, and no command looks done before its end is durable', async () => {
+    const policy = readFileSync(path.join(cluster.folder, 'policy.yaml'), 'utf8')
+    await applyPolicy(policy.replace('audit: spooled', 'audit: strict'))
+    try {
+      const running = await cluster.start(['exec', 'web', '--', 'sleep', '2'])
+      const found = await eventually(async () => (await stackCommands('exec: sleep 2')).find(({ text }) => text.endsWith('sleep 2')), 'the command runs')
+      const forward = await cluster.start(['port-forward', 'pod/web', `:${cluster.port}`])
+      const local = Number((await forward.seen(/127\.0\.0\.1:(\d+) ->/))[1])
+      process.kill(cluster.stack.line.pids.api, 'SIGSTOP')
+      try {
+        expect(await running.exited, running.stdout).not.toBe(0)
+        // A connection is a command of its own.
+        expect(await ask(local)).toBe('')
+      } finally {
+        process.kill(cluster.stack.line.pids.api, 'SIGCONT')
+      }
+      forward.kill('SIGINT')
+      await forward.exited
+      await eventually(async () => (await cluster.stack.events(`kind=command.end&session=${found.session}`)).some(({ event }) => event.tag === 'exit 0'), 'its end is on record')
+      expect((await cluster.kubectl(['get', 'pods', '-o', 'name'])).stdout).toContain('pod/web')
+    } finally {
+      await applyPolicy(policy)
+    }
+  })
+
   test('who did what: requests with decision, status and bytes; exec is replayed', async () => {
     const ran = await cluster.kubectl(['exec', 'web', '--', 'echo', 'to be replayed'])
     expect(ran.code).toBe(0)

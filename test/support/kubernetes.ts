@@ -44,7 +44,7 @@ export class Cluster {
     writeFileSync(policyFile, text.replaceAll('NS', cluster.namespace))
     const credentials = path.join(cluster.folder, 'credentials')
     mkdirSync(credentials)
-    cluster.#stack = await Stack.start({ policyFile, env: { SALLYPORT_AGENT_CREDENTIALS: `env:ORDERS_*,file:${credentials}/*` } })
+    cluster.#stack = await Stack.start({ policyFile, env: { SALLYPORT_AGENT_AUDIT_WAIT_SECONDS: '2', SALLYPORT_AGENT_CREDENTIALS: `env:ORDERS_*,file:${credentials}/*` } })
     const kubeconfig = underTest ?? cluster.stack.line.targets.find(({ name }) => name === 'demo-cluster')?.kubeconfigFile ?? ''
     copyFileSync(kubeconfig, path.join(credentials, 'kubeconfig'))
     const document = [

@@ -270,6 +270,45 @@ describe.skipIf(!hasSshd)('ssh, through front and engine to a real sshd', () => 
     expect(loop.events).toContainEqual(expect.objectContaining({ kind: 'command', decision: expect.objectContaining({ verdict: 'deny', reason: expect.stringContaining('/etc/hostname') }) }))
   }, 30_000)
 
+  test.each([
+    ['exec', 'ssh', ['web-01', 'echo shown'], (event: { tag?: string }) => event.tag === 'exit 0'],
+    ['sftp get', 'sftp', ['web-01:FOLDER/from', 'INTO'], (event: { tag?: string }) => event.tag === 'complete'],
+    ['sftp put', 'sftp', ['-b', 'PUT', 'web-01'], (event: { tag?: string }) => event.tag === 'complete'],
+    ['scp -O, from', 'scp', ['-O', 'web-01:FOLDER/from', 'INTO'], (event: { tag?: string }) => event.tag === 'complete'],
+    ['scp -O, to', 'scp', ['-O', 'FROM', 'web-01:FOLDER/to'], (event: { tag?: string }) => event.tag === 'complete'],
+  ] as const)('strict: the client of %s sees no end before that is durable, and a failure when it never is', async (name, program, args, isIt) => {
+    const into = path.join(directory, 'into')
+    const from = path.join(directory, 'files', 'from')
+    writeFileSync(from, 'content')
+    writeFileSync(path.join(directory, 'put'), `put ${from} ${path.join(directory, 'files')}/to\n`)
+    const filled = args.map((text) => text.replace('FOLDER', path.join(directory, 'files')).replace('INTO', into).replace('FROM', from).replace('PUT', path.join(directory, 'put')))
+    terms.audit = 'strict'
+    try {
+      for (const lasting of [false, true]) {
+        const reached = Promise.withResolvers<void>()
+        const end = Promise.withResolvers<void>()
+        loop.durable = (event) => {
+          if (event?.kind !== 'command.end' || !isIt(event)) return Promise.resolve()
+          reached.resolve()
+          return end.promise
+        }
+        const client = run(program, ['-F', path.join(directory, 'config'), ...filled], 'none')
+        let over = false
+        void client.then(() => (over = true))
+        await reached.promise
+        await new Promise((resolve) => setTimeout(resolve, 150))
+        expect([name, over]).toEqual([name, false])
+        if (lasting) end.resolve()
+        else end.reject(new Error('never durable'))
+        const { code } = await client
+        expect([name, code === 0]).toEqual([name, lasting])
+      }
+    } finally {
+      delete terms.audit
+      loop.durable = () => Promise.resolve()
+    }
+  })
+
   test('rsync, both ways', async () => {
     const bytes = randomBytes(500_000)
     const local = path.join(directory, 'rsync-local')

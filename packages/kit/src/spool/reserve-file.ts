@@ -56,7 +56,11 @@ export class ReserveFile {
   }
 
   #write(): void {
-    if ((fs.statSync(this.#file, { throwIfNoEntry: false })?.size ?? 0) === this.bytes) return
+    // Writing until it fails would leave others on this disk without room, twice a second.
+    const { bavail, bsize } = fs.statfsSync(path.dirname(this.#file))
+    const has = fs.statSync(this.#file, { throwIfNoEntry: false })?.size ?? 0
+    if (has === this.bytes) return
+    if (bavail * bsize + has < this.bytes) throw new Error('no room')
     const fd = fs.openSync(this.#file, 'w', 0o600)
     try {
       // Zeros take no room on file systems that compress.

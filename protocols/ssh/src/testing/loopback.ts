@@ -34,6 +34,8 @@ export class Loopback {
   /** Ends every live session. */
   readonly controllers = new Set<AbortController>()
   decide: (ask: ApprovalAsk) => 'approved' | 'rejected' | undefined = () => undefined
+  /** When a record is durable in the control plane: what strict sessions wait for. */
+  durable: (event: AgentEventBody | undefined) => Promise<void> = () => Promise.resolve()
   /** The spool takes no recordings any more. */
   spoolFull = false
   port = 0
@@ -144,7 +146,7 @@ export class Loopback {
     const guard = new SessionGuard({
       grant,
       actions: sshDescriptor.actions,
-      spool: { append, appendClosing: append, durable: () => Promise.resolve(), room: () => Promise.resolve(), overdue: false, backlogMilliseconds: 0 },
+      spool: { append, appendClosing: append, durable: ({ seq }) => this.durable(this.events[seq - 1]), room: () => Promise.resolve(), overdue: false, backlogMilliseconds: 0 },
       approvals: { request: (ask) => this.#ask(ask) },
       signal: controller.signal,
     })
