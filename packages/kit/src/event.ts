@@ -122,7 +122,10 @@ export interface RecordingEvent {
   readonly command: number
   /** Ordinal of the first of these chunks within the command, from 0: a missing piece shows. */
   readonly first: number
-  readonly chunks: readonly RecordedChunk[]
+  /** Chunks, bytes and SHA-256 (hexadecimal) of the payload, which stands behind this event in the spool's record. */
+  readonly count: number
+  readonly bytes: number
+  readonly sha256: string
   /** The command is over. */
   readonly last?: true
   /** The recording reached its cap: what came later is missing. Stands on the last event. */

@@ -5,6 +5,7 @@ import type { CommandReleasedEvent } from './event.js'
 import type { ApprovalDecisionPayload, GrantPayload } from './grant.js'
 import type { CommandResult, Denial, Guard, Hold, RecordedPiece, Refusal, SubmitOptions } from './guard.js'
 import { mintClearance, mintPermit, type Clearance, type Permit } from './permit.js'
+import { encodeChunks } from './recording/payload.js'
 import type { Spool } from './spool/spool.js'
 import type { Receipt } from './spool/receipt.js'
 import type { VerifiedGrant } from './verified-grant.js'
@@ -150,7 +151,9 @@ export class SessionGuard implements Guard {
 
   record(permit: Permit, piece: RecordedPiece): void {
     // Not as a closing record: the room kept for those must not fill up with output.
-    this.#spool.append({ kind: 'recording', session: this.#scope.session, command: permit.ordinal, ...piece })
+    const { first, chunks, ...ends } = piece
+    const { facts, payload } = encodeChunks(chunks)
+    this.#spool.append({ kind: 'recording', session: this.#scope.session, command: permit.ordinal, first, ...facts, ...ends }, payload)
   }
 
   finish(permit: Permit, result: CommandResult): Promise<void> | undefined {

@@ -4,6 +4,7 @@ import { DeliveryError, type Sender, type ShapedRecord } from '@sallyport/sinks'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { AuditRepository } from '../audit/audit.repository.js'
 import { ChainWriter } from '../audit/chain-writer.js'
+import { RecordingPartsRepository } from '../recordings/recording-parts.repository.js'
 import { TreeRepository } from '../audit/tree.repository.js'
 import type { ControlPlaneEventBody } from '../audit/events.js'
 import { prepareControlEvent, timestamp } from '../audit/prepare.js'
@@ -23,7 +24,7 @@ beforeAll(async () => {
   postgres = await startPostgres()
   const prisma = postgres.prisma as PrismaService // decoder: the service is this client and nothing else
   repository = new SinksRepository(prisma)
-  writer = new ChainWriter(new AuditRepository(prisma), new TreeRepository(prisma))
+  writer = new ChainWriter(new AuditRepository(prisma), new TreeRepository(prisma), new RecordingPartsRepository(prisma))
 })
 afterEach(async () => {
   await Promise.all(running.map((pump) => pump.stop()))

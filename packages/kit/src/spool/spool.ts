@@ -2,6 +2,7 @@ import fs from 'node:fs'
 import path from 'node:path'
 import type { AgentEventBody } from '../event.js'
 import { frameRecord, headerBytes, maxRecordBytes, scanRecord } from './record-file.js'
+import { joinRecord } from '../recording/payload.js'
 import { mintReceipt, type Receipt } from './receipt.js'
 import { SessionChains, type ChainSigner } from './session-chains.js'
 import { recover, segmentName, type Segment, type Unfinished } from './recovery.js'
@@ -119,10 +120,11 @@ export class Spool {
 
   /**
    * Records an event before what it speaks of happens.
+   * @param payload stands behind the event in its record; the event has to name its digest, which alone the chain binds
    * @throws {SpoolError} when it can't be recorded; the caller must then not go on.
    */
-  append(event: AgentEventBody): Receipt {
-    const receipt = this.#stage(event, false)
+  append(event: AgentEventBody, payload?: Buffer): Receipt {
+    const receipt = this.#stage(event, false, payload)
     this.#flush()
     return receipt
   }
@@ -209,25 +211,26 @@ export class Spool {
     fs.closeSync(this.#fd)
   }
 
-  #stage(event: AgentEventBody, closing: boolean): Receipt {
+  #stage(event: AgentEventBody, closing: boolean, payload?: Buffer): Receipt {
     if (this.#failure) throw this.#failure
     const seq = this.#nextSeq
     const session = 'session' in event ? event.session : undefined
     const link = session === undefined ? undefined : this.#chains.next(session)
     const chain = link === undefined ? '' : `"chain":{"n":${link.n},"prev":"${link.prev}"},`
     const text = `{"v":1,"seq":${seq},"time":"${timestamp(this.#now())}",${chain}${JSON.stringify(event).slice(1)}`
-    const payload = Buffer.from(event.kind === 'session.signed' ? this.#chains.seal(text) : text, 'utf8')
-    if (payload.length > maxRecordBytes) throw new SpoolError('too_large', 'the event is larger than an audit record may be')
-    const total = this.#totalBytes + this.#pendingBytes + payload.length
+    const header = Buffer.from(event.kind === 'session.signed' ? this.#chains.seal(text) : text, 'utf8')
+    const record = payload === undefined ? header : joinRecord(header, payload)
+    if (record.length > maxRecordBytes) throw new SpoolError('too_large', 'the event is larger than an audit record may be')
+    const total = this.#totalBytes + this.#pendingBytes + record.length
     if (total > this.maxBytes + (closing ? reservedBytes : 0)) {
       throw new SpoolError('full', 'the audit spool is full: the control plane has not acknowledged for too long')
     }
-    const framed = frameRecord(payload)
+    const framed = frameRecord(record)
     this.#pending.push(framed)
     this.#pendingBytes += framed.length
     this.#nextSeq = seq + 1
     if (session !== undefined && link !== undefined) {
-      if (this.#chains.written(session, link, payload, event.kind === 'session.end')) this.#signNow()
+      if (this.#chains.written(session, link, header, event.kind === 'session.end')) this.#signNow()
       else this.#signLater()
     }
     return mintReceipt(seq)
