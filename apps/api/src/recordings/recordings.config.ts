@@ -1,66 +1,74 @@
-import { randomBytes } from 'node:crypto'
-import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
-import { Inject, Injectable } from '@nestjs/common'
-import { KeyRing, LocalKey, StoreError, type KeyEncryptionKey, type PartStore } from '@sallyport/recording'
-import { z } from 'zod'
+import { mkdirSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { Inject, Injectable, type OnModuleInit } from '@nestjs/common'
+import { fileStore, KeyRing, s3Store, StoreError, type PartStore } from '@sallyport/recording'
 import { dataDirectory } from '../config/data-directory.js'
-import { ConfigError, ENVIRONMENT, readConfig, type Environment } from '../config/environment.js'
-
-const schema = z.object({
-  SALLYPORT_RECORDINGS_KEYS: z.string().optional(),
-})
+import { ConfigError, ENVIRONMENT, type Environment } from '../config/environment.js'
+import { defaultKey, readKeys } from './recording-keys.config.js'
+import { awsAccess, readSettings, type RecordingsSettings } from './recordings.settings.js'
 
 /** Where recordings lie, and the keys over their keys. */
 @Injectable()
-export class RecordingsConfig {
-  /** Of new parts; undefined for the database. */
-  readonly store: PartStore | undefined
+export class RecordingsConfig implements OnModuleInit {
+  readonly #settings: RecordingsSettings
+  readonly #stores = new Map<string, PartStore>()
   #keys: KeyRing | undefined
 
-  constructor(@Inject(ENVIRONMENT) private readonly environment: Environment) {}
+  /** @throws {ConfigError} */
+  constructor(@Inject(ENVIRONMENT) private readonly environment: Environment) {
+    this.#settings = readSettings(environment)
+  }
 
-  /** Made when it is asked for first. @throws {ConfigError} */
+  /** At start, so that a setting that is missing is told at once. */
+  onModuleInit(): void {
+    if (this.store !== undefined && this.store.id === 'file') mkdirSync(this.#directory(), { recursive: true, mode: 0o700 })
+    this.#keys ??= this.#makeKeys()
+  }
+
+  /** Of new parts; undefined for the database. */
+  get store(): PartStore | undefined {
+    const { SALLYPORT_RECORDINGS_STORE: id } = this.#settings
+    return id === 'postgres' ? undefined : this.#made(id)
+  }
+
   get keys(): KeyRing {
-    this.#keys ??= this.#readKeys()
+    this.#keys ??= this.#makeKeys()
     return this.#keys
   }
 
-  /** @throws {StoreError} when it isn't configured */
+  /**
+   * The store of a part that was written before, whatever is the one of new parts now.
+   * @throws {StoreError} when it isn't configured
+   */
   storeOf(id: string): PartStore {
-    if (this.store?.id === id) return this.store
+    try {
+      if (id === 'file' || id === 's3') return this.#made(id)
+    } catch (error) {
+      if (!(error instanceof ConfigError)) throw error
+    }
     throw new StoreError(`the part lies in the store ${id}, which is not configured`)
   }
 
-  #readKeys(): KeyRing {
-    const given = readConfig(schema, this.environment).SALLYPORT_RECORDINGS_KEYS
-    const [newest, ...older] = (given === undefined ? [this.#ownKey()] : given.split(',').map((reference) => this.#key(reference.trim())))
+  #made(id: 'file' | 's3'): PartStore {
+    const store = this.#stores.get(id) ?? (id === 'file' ? fileStore(this.#directory()) : this.#s3())
+    this.#stores.set(id, store)
+    return store
+  }
+
+  #directory(): string {
+    return resolve(this.#settings.SALLYPORT_RECORDINGS_DIRECTORY ?? join(dataDirectory(this.environment), 'recordings'))
+  }
+
+  #s3(): PartStore {
+    const { SALLYPORT_RECORDINGS_S3_BUCKET: bucket, SALLYPORT_RECORDINGS_S3_PREFIX: prefix, SALLYPORT_RECORDINGS_S3_ENDPOINT: endpoint } = this.#settings
+    if (bucket === undefined) throw new ConfigError('SALLYPORT_RECORDINGS_S3_BUCKET: is not set')
+    return s3Store(awsAccess(this.#settings, endpoint, 's3'), bucket, prefix)
+  }
+
+  #makeKeys(): KeyRing {
+    const given = this.#settings.SALLYPORT_RECORDINGS_KEYS
+    const [newest, ...older] = given === undefined ? [defaultKey(dataDirectory(this.environment))] : readKeys(given, this.#settings)
     if (newest === undefined) throw new ConfigError('SALLYPORT_RECORDINGS_KEYS: no key is named')
     return new KeyRing(newest, older)
   }
-
-  #ownKey(): KeyEncryptionKey {
-    const path = join(dataDirectory(this.environment), 'recording-key')
-    if (!existsSync(path)) writeFileSync(path, `${randomBytes(32).toString('base64')}\n`, { mode: 0o600, flag: 'wx' })
-    return fileKey('SALLYPORT_DATA_DIR', path)
-  }
-
-  #key(reference: string): KeyEncryptionKey {
-    if (reference.startsWith('file:')) return fileKey('SALLYPORT_RECORDINGS_KEYS', reference.slice('file:'.length))
-    throw new ConfigError('SALLYPORT_RECORDINGS_KEYS: a key is file:PATH')
-  }
-}
-
-function fileKey(setting: string, path: string): LocalKey {
-  let text: string
-  try {
-    if (process.platform !== 'win32' && (statSync(path).mode & 0o007) !== 0) throw new ConfigError(`${setting}: the recording key's file can be read by everyone: chmod 600 it`)
-    text = readFileSync(path, 'utf8').trim()
-  } catch (error) {
-    if (error instanceof ConfigError) throw error
-    throw new ConfigError(`${setting}: the recording key's file can not be read`)
-  }
-  const bytes = /^[0-9a-f]{64}$/i.test(text) ? Buffer.from(text, 'hex') : Buffer.from(text, 'base64')
-  if (bytes.length !== 32) throw new ConfigError(`${setting}: a recording key must be 32 bytes, in base64 or hex`)
-  return new LocalKey(bytes)
 }
