@@ -105,7 +105,9 @@ export interface CommandEndEvent {
   readonly error_message?: string
   /** Of the whole content that a file transfer moved, hexadecimal; absent when it wasn't moved whole and in order. */
   readonly sha256?: string
-  readonly result?: ResultPreview
+  /** Bytes and SHA-256 (hexadecimal) of the payload: {@link ResultPreview} as JSON, which stands behind this event in the spool's record. */
+  readonly result_bytes?: number
+  readonly result_sha256?: string
 }
 
 /** The masked beginning of the result, for replay. */

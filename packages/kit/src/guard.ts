@@ -1,6 +1,6 @@
 import type { CompiledMasks, Decision } from '@sallyport/policy'
 import type { Command } from './command.js'
-import type { CommandEndEvent, RecordedChunk, RecordingEvent } from './event.js'
+import type { CommandEndEvent, RecordedChunk, RecordingEvent, ResultPreview } from './event.js'
 import type { Clearance, Permit } from './permit.js'
 
 /**
@@ -89,4 +89,7 @@ export interface Denial {
 export interface RecordedPiece extends Pick<RecordingEvent, 'first' | 'last' | 'truncated'> {
   readonly chunks: readonly RecordedChunk[]
 }
-export type CommandResult = Omit<CommandEndEvent, 'kind' | 'session' | 'command' | 'duration_us'>
+export type CommandResult = Omit<CommandEndEvent, 'kind' | 'session' | 'command' | 'duration_us' | 'result_bytes' | 'result_sha256'> & {
+  /** Becomes the payload that the event names. */
+  readonly result?: ResultPreview
+}

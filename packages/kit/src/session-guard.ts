@@ -5,7 +5,7 @@ import type { CommandReleasedEvent } from './event.js'
 import type { ApprovalDecisionPayload, GrantPayload } from './grant.js'
 import type { CommandResult, Denial, Guard, Hold, RecordedPiece, Refusal, SubmitOptions } from './guard.js'
 import { mintClearance, mintPermit, type Clearance, type Permit } from './permit.js'
-import { encodeChunks } from './recording/payload.js'
+import { digestOf, encodeChunks } from './recording/payload.js'
 import type { Spool } from './spool/spool.js'
 import type { Receipt } from './spool/receipt.js'
 import type { VerifiedGrant } from './verified-grant.js'
@@ -157,13 +157,17 @@ export class SessionGuard implements Guard {
   }
 
   finish(permit: Permit, result: CommandResult): Promise<void> | undefined {
-    const receipt = this.#spool.appendClosing({
-      kind: 'command.end',
+    const { result: preview, ...rest } = result
+    const payload = preview === undefined ? undefined : Buffer.from(JSON.stringify(preview), 'utf8')
+    const event = {
+      kind: 'command.end' as const,
       session: this.#scope.session,
       command: permit.ordinal,
       duration_us: Number((process.hrtime.bigint() - permit.startedAt) / 1000n),
-      ...result,
-    })
+      ...rest,
+      ...(payload === undefined ? {} : { result_bytes: payload.length, result_sha256: digestOf(payload) }),
+    }
+    const receipt = this.#spool.appendClosing(event, payload)
     return this.#grant.terms.audit === 'strict' ? this.#durable(receipt) : undefined
   }
 

@@ -46,7 +46,7 @@ const recordSchema = z.discriminatedUnion('kind', [
   }),
   z.looseObject({ ...stamp, kind: z.literal('command.held'), session: sessionId, command: ordinal, approval: z.string() }),
   z.looseObject({ ...stamp, kind: z.literal('command.released'), session: sessionId, command: ordinal, verdict: z.string() }),
-  z.looseObject({ ...stamp, kind: z.literal('command.end'), session: sessionId, command: ordinal, status: z.string() }),
+  z.looseObject({ ...stamp, kind: z.literal('command.end'), session: sessionId, command: ordinal, status: z.string(), result_bytes: ordinal.optional(), result_sha256: z.string().optional() }),
   z.looseObject({ ...stamp, kind: z.literal('recording'), session: sessionId, command: ordinal, first: z.number().int().min(0), ...payloadFacts }),
   z.looseObject({ ...stamp, kind: z.literal('session.signed'), heads: z.array(z.unknown()), key: z.string(), signature: z.string() }),
   z.looseObject({ ...stamp, kind: z.enum(['agent.start', 'agent.stop']), version: z.string() }),
@@ -94,8 +94,8 @@ export function readRecord(bytes: Uint8Array, seq: bigint): ReadRecord {
   if (BigInt(record.seq) !== seq) return bad(`the record says seq ${record.seq}, its place is ${seq}`)
   const time = normaliseTime(record.time)
   if (time === undefined) return bad('the record has no valid time')
-  if (record.kind === 'recording') {
-    const wrong = wrongPayload(record, payload)
+  if (record.kind === 'recording' || record.kind === 'command.end') {
+    const wrong = record.kind === 'recording' ? wrongRecording(record, payload) : wrongPayload({ bytes: record.result_bytes, sha256: record.result_sha256 }, payload)
     return wrong === undefined ? { ok: true, text, kind: record.kind, session: record.session, ...(payload === undefined ? {} : { payload }) } : bad(wrong)
   }
   if (payload !== undefined) return bad('there is a payload behind a record that has none')
@@ -114,10 +114,14 @@ function textOf(bytes: Uint8Array): string | undefined {
   }
 }
 
-/** Why a recorded piece and its payload don't belong together; undefined when they do. */
-function wrongPayload({ bytes, sha256, chunks }: z.infer<z.ZodObject<typeof payloadFacts>>, payload: Uint8Array | undefined): string | undefined {
-  if (payload === undefined) return sha256 === undefined && chunks !== undefined ? undefined : 'the record names a payload and has none'
-  if (chunks !== undefined) return 'the record has chunks and a payload'
+function wrongRecording({ bytes, sha256, chunks }: z.infer<z.ZodObject<typeof payloadFacts>>, payload: Uint8Array | undefined): string | undefined {
+  if (chunks !== undefined) return payload === undefined && sha256 === undefined ? undefined : 'the record has chunks and a payload'
+  return payload === undefined ? 'the record has no payload' : wrongPayload({ bytes, sha256 }, payload)
+}
+
+/** Why a record and its payload don't belong together; undefined when they do, and when there is none on either side. */
+function wrongPayload({ bytes, sha256 }: { readonly bytes: number | undefined; readonly sha256: string | undefined }, payload: Uint8Array | undefined): string | undefined {
+  if (payload === undefined) return sha256 === undefined ? undefined : 'the record names a payload and has none'
   return payload.length === bytes && digestOf(payload) === sha256 ? undefined : 'the payload is not the one that the record names'
 }
 

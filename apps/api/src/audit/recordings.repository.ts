@@ -49,7 +49,7 @@ export class RecordingsRepository {
     const rows = await this.prisma.$queryRaw<LiveRow[]>`
       SELECT "position", kind, command, source_seq AS "sourceSeq", to_char("time" AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS "time", body FROM event
       WHERE session_id = ${session}::uuid AND "position" > ${position} ORDER BY "position" LIMIT ${rowsPerPage}`
-    return withChunks(this.parts.reader(), rows)
+    return whole(this.parts.reader(), rows)
   }
 
   /** @throws {Problem} 409 at a piece that isn't what was recorded */
@@ -63,7 +63,7 @@ export class RecordingsRepository {
         WHERE session_id = ${session}::uuid AND "position" BETWEEN ${next} AND ${lastPosition} AND command = ${command}
           AND kind IN ('command', 'recording', 'command.end')
         ORDER BY "position" LIMIT ${rowsPerPage}`
-      yield* await withChunks(reader, rows)
+      yield* await whole(reader, rows)
       const last = rows.at(-1)
       if (last === undefined || rows.length < rowsPerPage) return
       next = last.position + 1n
@@ -71,8 +71,8 @@ export class RecordingsRepository {
   }
 }
 
-async function withChunks<T extends RecordingRow>(reader: PieceReader, rows: readonly T[]): Promise<T[]> {
-  const whole: T[] = []
-  for (const row of rows) whole.push({ ...row, body: await reader.withChunks(row.position, row.body) })
-  return whole
+async function whole<T extends RecordingRow>(reader: PieceReader, rows: readonly T[]): Promise<T[]> {
+  const read: T[] = []
+  for (const row of rows) read.push({ ...row, body: await reader.whole(row.position, row.body) })
+  return read
 }

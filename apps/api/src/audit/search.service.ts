@@ -33,7 +33,7 @@ export class SearchService {
     }
     const reader = this.parts.reader()
     const items: EventItem[] = []
-    for (const row of rows.slice(0, limit)) items.push(toItem({ ...row, body: await reader.withChunks(row.position, row.body) }))
+    for (const row of rows.slice(0, limit)) items.push(toItem({ ...row, body: await reader.whole(row.position, row.body) }))
     const last = items.at(-1)
     return rows.length > limit && last ? { items, next: last.position } : { items }
   }

@@ -55,7 +55,7 @@ export class VerifyService {
       for (const row of rows) {
         const bad = run.check(row, keys)
         if (bad !== undefined) run.found(await this.#explain(bad, row))
-        const piece = row.kind === 'recording' ? await reader.check(row.body) : undefined
+        const piece = row.kind === 'recording' || row.kind === 'command.end' ? await reader.check(row.body) : undefined
         if (piece !== undefined) run.found({ position: String(row.position), problem: piece })
         if (row.position === ends.head?.position && Buffer.compare(row.hash, ends.head.hash) !== 0) run.found({ position: String(row.position), problem: 'changed: the last record is not the one that the head names' })
         if (run.full) return run.report()

@@ -4,16 +4,16 @@ import { KeyError, openPart, PartError, sealPart, StoreError, type Piece } from 
 import { z } from 'zod'
 import { conflict, Problem } from '../problem/problem.js'
 import { RecordingKeysService } from './recording-keys.service.js'
-import { RecordingPartsRepository, type SealedPart } from './recording-parts.repository.js'
+import { RecordingPartsRepository, type PartRow, type SealedPart } from './recording-parts.repository.js'
 import { RecordingsConfig } from './recordings.config.js'
 
-/** A stored event whose payload lies in a part. */
-const headerSchema = z.object({
-  session: z.string(),
-  seq: z.number(),
-  event: z.looseObject({ kind: z.literal('recording'), command: z.number(), bytes: z.number(), sha256: z.string() }),
-})
-type Header = z.infer<typeof headerSchema>
+const place = { session: z.string(), seq: z.number() }
+/** Stored events whose payload lies in a part. */
+const bodySchema = z.union([
+  z.looseObject({ ...place, event: z.looseObject({ kind: z.literal('recording'), command: z.number(), bytes: z.number(), sha256: z.string() }) }),
+  z.looseObject({ ...place, event: z.looseObject({ kind: z.literal('command.end'), command: z.number(), result_bytes: z.number(), result_sha256: z.string() }) }),
+])
+type Header = z.infer<typeof bodySchema>
 
 export interface SessionPiece extends Piece {
   readonly session: string
@@ -27,6 +27,8 @@ export interface PieceProblem {
 
 /** Unpacked parts that a reader keeps. */
 const maxKeptBytes = 32 * 1024 * 1024
+/** Sessions whose parts are sealed at the same time. */
+const atOnce = 8
 
 /** Keeps what sessions showed apart from the events that name it: sealed, in the configured store. */
 @Injectable()
@@ -44,15 +46,18 @@ export class RecordingPartsService {
    */
   async seal(pieces: readonly SessionPiece[]): Promise<SealedPart[]> {
     const sessions = Map.groupBy(pieces, (piece) => piece.session)
-    const parts: SealedPart[] = []
-    for (const [session, own] of sessions) {
+    const { store } = this.config
+    const seal = async ([session, own]: [string, SessionPiece[]]): Promise<SealedPart> => {
       const place = { session, first: own[0]?.seq ?? 0n, last: own.at(-1)?.seq ?? 0n }
       const data = sealPart(await this.keys.forWriting(session), place, own)
-      const { store } = this.config
       const name = { ...place, sha256: digestOf(data) }
       if (store !== undefined) await store.put(name, data)
-      parts.push({ ...name, store: store?.id ?? 'postgres', data: store === undefined ? data : null, bytes: data.length })
+      return { ...name, store: store?.id ?? 'postgres', data: store === undefined ? data : null, bytes: data.length }
     }
+    const parts: SealedPart[] = []
+    const waiting = [...sessions]
+    // A few at a time: a store or a key service is asked for each.
+    while (waiting.length > 0) parts.push(...(await Promise.all(waiting.splice(0, atOnce).map(seal))))
     return parts
   }
 
@@ -64,7 +69,8 @@ export class RecordingPartsService {
 
 /** Reads payloads of recorded pieces, and believes none that isn't what the event names. */
 export class PieceReader {
-  readonly #kept = new Map<string, Map<bigint, Buffer>>()
+  /** By session. */
+  readonly #kept = new Map<string, Map<bigint, Buffer>[]>()
   #keptBytes = 0
 
   constructor(
@@ -74,17 +80,17 @@ export class PieceReader {
   ) {}
 
   /**
-   * The stored event with its chunks in it; any other event as it is.
+   * The stored event with what it names in it (`chunks` of a recorded piece, `result` of a command's end); any other event as it is.
    * @throws {Problem} 409 when what is stored isn't what was recorded: it is not shown; 503 when it can't be read now
    */
-  async withChunks(position: bigint, body: string): Promise<string> {
+  async whole(position: bigint, body: string): Promise<string> {
     const header = headerOf(body)
     if (header === undefined) return body
     const found = await this.#payload(header)
     if ('problem' in found) throw problemOf(found.problem, header, position)
-    const chunks = decodeChunks(found.payload)
-    // What an agent wrote and nobody can read stays without chunks; whoever shows it says so.
-    return chunks === undefined ? body : JSON.stringify({ ...header, event: { ...header.event, chunks } })
+    const shown = header.event.kind === 'recording' ? { chunks: decodeChunks(found.payload) } : { result: parsed(found.payload) }
+    // What an agent wrote and nobody can read stays away; whoever shows the event says so.
+    return JSON.stringify({ ...header, event: { ...header.event, ...shown } })
   }
 
   /** What is wrong with the payload that a stored event names; undefined when it is whole, or the event names none. */
@@ -96,12 +102,18 @@ export class PieceReader {
   }
 
   async #payload({ session, seq, event }: Header): Promise<{ readonly payload: Buffer } | PieceProblem> {
-    const parts = await this.repository.covering(session, BigInt(seq))
+    const number = BigInt(seq)
+    const { bytes, sha256 } = event.kind === 'recording' ? event : { bytes: event.result_bytes, sha256: event.result_sha256 }
+    const isIt = (payload: Buffer | undefined): payload is Buffer => payload?.length === bytes && digestOf(payload) === sha256
+    for (const kept of this.#kept.get(session) ?? []) {
+      const payload = kept.get(number)
+      if (isIt(payload)) return { payload }
+    }
     let problem = 'missing: the recorded piece is not in the storage of recordings'
-    for (const part of parts) {
+    for (const part of await this.repository.covering(session, number)) {
       try {
-        const payload = (await this.#open(part)).get(BigInt(seq))
-        if (payload?.length === event.bytes && digestOf(payload) === event.sha256) return { payload }
+        const payload = (await this.#open(part)).get(number)
+        if (isIt(payload)) return { payload }
         if (payload !== undefined) problem = 'changed: the stored piece of the recording is not the one that was recorded'
       } catch (error) {
         problem = whyNot(error)
@@ -110,20 +122,16 @@ export class PieceReader {
     return { problem }
   }
 
-  async #open(part: SealedPart): Promise<Map<bigint, Buffer>> {
-    const name = `${part.session}/${part.first}-${part.last}`
-    const kept = this.#kept.get(name)
-    if (kept !== undefined) return kept
-    const bytes = part.store === 'postgres' ? part.data : await this.config.storeOf(part.store).get(part)
-    if (bytes === null || bytes === undefined) throw new MissingPartError()
+  async #open(part: PartRow): Promise<Map<bigint, Buffer>> {
+    const bytes = part.store === 'postgres' ? await this.repository.data(part) : await this.config.storeOf(part.store).get(part)
+    if (bytes === undefined) throw new MissingPartError()
     const pieces = openPart(await this.keys.forReading(part.session), part, bytes)
     this.#keptBytes += sizeOf(pieces)
-    this.#kept.set(name, pieces)
-    for (const [oldest, old] of this.#kept) {
-      if (this.#keptBytes <= maxKeptBytes || oldest === name) break
-      this.#kept.delete(oldest)
-      this.#keptBytes -= sizeOf(old)
+    if (this.#keptBytes > maxKeptBytes) {
+      this.#kept.clear()
+      this.#keptBytes = sizeOf(pieces)
     }
+    this.#kept.set(part.session, [...(this.#kept.get(part.session) ?? []), pieces])
     return pieces
   }
 }
@@ -149,9 +157,17 @@ function problemOf(problem: string, { session, event }: Header, position: bigint
 
 function headerOf(body: string): Header | undefined {
   // Cheap for all the others: bodies of commands may be large, and are not parsed here.
-  if (!body.includes('"kind":"recording"')) return undefined
+  if (!body.includes('"kind":"recording"') && !body.includes('"result_sha256":"')) return undefined
   try {
-    return z.looseObject(headerSchema.shape).safeParse(JSON.parse(body)).data
+    return bodySchema.safeParse(JSON.parse(body)).data
+  } catch {
+    return undefined
+  }
+}
+
+function parsed(payload: Buffer): unknown {
+  try {
+    return JSON.parse(payload.toString('utf8'))
   } catch {
     return undefined
   }

@@ -43,6 +43,21 @@ it('what sessions showed is kept sealed, given back with its event, and sent aga
   expect((await t.call('GET', '/v1/audit/verify')).body).toMatchObject({ ok: true })
 })
 
+it('the result of a command is kept the same way, and given back in its event', async () => {
+  const { agent, session } = await own()
+  const result = Buffer.from('{"columns":["name"],"rows":[["planted row"]],"truncated":false}')
+  const end = { session, command: 1, status: 'ok', result_bytes: result.length, result_sha256: digestOf(result) }
+  await events.ingest(agent, 1n, [joinRecord(record(1, 'command.end', end), result), record(2, 'command.end', { ...end, result_bytes: 7 }), record(3, 'command.end', { session, command: 2, status: 'ok' })])
+  const { items } = (await t.call('GET', `/v1/events?session=${session}&order=asc`)).body
+  expect(items.map((item: any) => item.event.result)).toEqual([JSON.parse(result.toString()), undefined])
+  expect((await alerts(agent)).length).toBe(1)
+  expect((await t.postgres.prisma.event.findMany({ where: { sessionId: session } })).map(({ body }) => body).join('')).not.toContain('planted')
+  const parts = await t.postgres.prisma.recordingPart.findMany({ where: { sessionId: session } })
+  await t.postgres.prisma.recordingPart.deleteMany({ where: { sessionId: session } })
+  expect((await t.call('GET', '/v1/audit/verify')).body).toMatchObject({ ok: false, first_bad: { problem: expect.stringContaining('missing: the recorded piece') } })
+  await t.postgres.prisma.recordingPart.createMany({ data: parts.map((part) => ({ ...part, data: part.data === null ? null : new Uint8Array(part.data) })) })
+})
+
 it('a payload that is not the one that the record names is kept as an alert, whole and in its place', async () => {
   const { agent, session } = await own()
   const foreign = (await own()).session

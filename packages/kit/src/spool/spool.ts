@@ -130,8 +130,8 @@ export class Spool {
   }
 
   /** Records an event after the fact: it is written with the next one, or within a few milliseconds. */
-  appendClosing(event: AgentEventBody): Receipt {
-    const receipt = this.#stage(event, true)
+  appendClosing(event: AgentEventBody, payload?: Buffer): Receipt {
+    const receipt = this.#stage(event, true, payload)
     this.#flushTimer ??= setTimeout(() => {
       this.#flushTimer = undefined
       try {
