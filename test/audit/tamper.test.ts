@@ -157,6 +157,11 @@ test('a session as a file: verified by the published keys alone, and broken by t
   const at = lines.findIndex((line) => line.includes('\\"kind\\":\\"command\\"'))
   writeFileSync(`${file}.edited`, lines.map((line, index) => (index === at ? line.replace('SELECT', 'SELEKT') : line)).join('\n'))
   expect(await offline(`${file}.edited`)).toMatchObject({ code: 1, said: expect.stringMatching(/BROKEN at position \d+: changed/) })
+  const shown = lines.findIndex((line) => line.includes(',"payload":"'))
+  for (const [name, change, problem] of [['other', ',"payload":"AA', /changed: what the session showed is not what the record names/], ['without', ',"was":"', /missing: what the session showed/]] as const) {
+    writeFileSync(`${file}.${name}`, lines.map((line, index) => (index === shown ? line.replace(',"payload":"', change) : line)).join('\n'))
+    expect(await offline(`${file}.${name}`)).toMatchObject({ code: 1, said: expect.stringMatching(problem) })
+  }
   writeFileSync(`${file}.cut`, lines.slice(0, -2).join('\n'))
   expect(await offline(`${file}.cut`)).toMatchObject({ code: 1, said: expect.stringMatching(/BROKEN.*: missing/) })
   expect((await cli('audit', 'bundle', '--since', '1h', '--output', `${file}.range`)).said).toContain('Wrote')

@@ -18,7 +18,7 @@ export { Spool, SpoolError, timestamp, type SpoolOptions } from './spool/spool.j
 export { SpoolCorruptError, type Unfinished } from './spool/recovery.js'
 export { Receipt } from './spool/receipt.js'
 export * from './session-guard.js'
-export { decodeChunks, digestOf, encodeChunks, joinRecord, splitRecord } from './recording/payload.js'
+export { contentOf, decodeChunks, digestOf, encodeChunks, joinRecord, makePayload, splitRecord } from './recording/payload.js'
 export { Recorder, type RecorderOptions } from './recording/recorder.js'
 export { TerminalSanitiser, terminalReset } from './recording/terminal-sanitiser.js'
 export { StreamMask, type StreamMaskOptions } from './masking/stream-mask.js'

@@ -5,7 +5,7 @@ import type { CommandReleasedEvent } from './event.js'
 import type { ApprovalDecisionPayload, GrantPayload } from './grant.js'
 import type { CommandResult, Denial, Guard, Hold, RecordedPiece, Refusal, SubmitOptions } from './guard.js'
 import { mintClearance, mintPermit, type Clearance, type Permit } from './permit.js'
-import { digestOf, encodeChunks } from './recording/payload.js'
+import { encodeChunks, makePayload } from './recording/payload.js'
 import type { Spool } from './spool/spool.js'
 import type { Receipt } from './spool/receipt.js'
 import type { VerifiedGrant } from './verified-grant.js'
@@ -158,16 +158,16 @@ export class SessionGuard implements Guard {
 
   finish(permit: Permit, result: CommandResult): Promise<void> | undefined {
     const { result: preview, ...rest } = result
-    const payload = preview === undefined ? undefined : Buffer.from(JSON.stringify(preview), 'utf8')
+    const made = preview === undefined ? undefined : makePayload(JSON.stringify(preview))
     const event = {
       kind: 'command.end' as const,
       session: this.#scope.session,
       command: permit.ordinal,
       duration_us: Number((process.hrtime.bigint() - permit.startedAt) / 1000n),
       ...rest,
-      ...(payload === undefined ? {} : { result_bytes: payload.length, result_sha256: digestOf(payload) }),
+      ...(made === undefined ? {} : { result_bytes: made.facts.bytes, result_sha256: made.facts.sha256 }),
     }
-    const receipt = this.#spool.appendClosing(event, payload)
+    const receipt = this.#spool.appendClosing(event, made?.payload)
     return this.#grant.terms.audit === 'strict' ? this.#durable(receipt) : undefined
   }
 

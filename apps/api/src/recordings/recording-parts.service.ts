@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common'
-import { decodeChunks, digestOf } from '@sallyport/kit'
+import { contentOf, decodeChunks, digestOf } from '@sallyport/kit'
 import { KeyError, openPart, PartError, sealPart, StoreError, type Piece } from '@sallyport/recording'
 import { z } from 'zod'
 import { conflict, Problem } from '../problem/problem.js'
@@ -93,6 +93,18 @@ export class PieceReader {
     return JSON.stringify({ ...header, event: { ...header.event, ...shown } })
   }
 
+  /**
+   * The payload that a stored event names; undefined when it names none.
+   * @throws {Problem} as {@link whole}
+   */
+  async payload(position: bigint, body: string): Promise<Buffer | undefined> {
+    const header = headerOf(body)
+    if (header === undefined) return undefined
+    const found = await this.#payload(header)
+    if ('problem' in found) throw problemOf(found.problem, header, position)
+    return found.payload
+  }
+
   /** What is wrong with the payload that a stored event names; undefined when it is whole, or the event names none. */
   async check(body: string): Promise<string | undefined> {
     const header = headerOf(body)
@@ -167,7 +179,7 @@ function headerOf(body: string): Header | undefined {
 
 function parsed(payload: Buffer): unknown {
   try {
-    return JSON.parse(payload.toString('utf8'))
+    return JSON.parse(contentOf(payload) ?? '')
   } catch {
     return undefined
   }

@@ -1,4 +1,4 @@
-import { digestOf, encodeChunks, joinRecord } from '@sallyport/kit'
+import { digestOf, encodeChunks, joinRecord, makePayload } from '@sallyport/kit'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { AuditRepository } from '../audit/audit.repository.js'
 import { EventsService } from '../audit/events.service.js'
@@ -45,11 +45,12 @@ it('what sessions showed is kept sealed, given back with its event, and sent aga
 
 it('the result of a command is kept the same way, and given back in its event', async () => {
   const { agent, session } = await own()
-  const result = Buffer.from('{"columns":["name"],"rows":[["planted row"]],"truncated":false}')
-  const end = { session, command: 1, status: 'ok', result_bytes: result.length, result_sha256: digestOf(result) }
-  await events.ingest(agent, 1n, [joinRecord(record(1, 'command.end', end), result), record(2, 'command.end', { ...end, result_bytes: 7 }), record(3, 'command.end', { session, command: 2, status: 'ok' })])
+  const result = { columns: ['name'], rows: [['planted row']], truncated: false }
+  const { facts, payload } = makePayload(JSON.stringify(result))
+  const end = { session, command: 1, status: 'ok', result_bytes: facts.bytes, result_sha256: facts.sha256 }
+  await events.ingest(agent, 1n, [joinRecord(record(1, 'command.end', end), payload), record(2, 'command.end', { ...end, result_bytes: 7 }), record(3, 'command.end', { session, command: 2, status: 'ok' })])
   const { items } = (await t.call('GET', `/v1/events?session=${session}&order=asc`)).body
-  expect(items.map((item: any) => item.event.result)).toEqual([JSON.parse(result.toString()), undefined])
+  expect(items.map((item: any) => item.event.result)).toEqual([result, undefined])
   expect((await alerts(agent)).length).toBe(1)
   expect((await t.postgres.prisma.event.findMany({ where: { sessionId: session } })).map(({ body }) => body).join('')).not.toContain('planted')
   const parts = await t.postgres.prisma.recordingPart.findMany({ where: { sessionId: session } })

@@ -1,29 +1,46 @@
-import { createHash } from 'node:crypto'
+import { createHash, randomBytes } from 'node:crypto'
 import type { RecordedChunk } from '../event.js'
 
 const newline = 0x0a
 
+/** Random bytes in front of what is recorded, so that a digest can't be tried out on what a short result may have been. */
+const saltBytes = 16
+
 /** What a header says of the payload behind it. */
 export interface PayloadFacts {
-  /** Chunks in it. */
-  readonly count: number
   readonly bytes: number
   /** Hexadecimal, of the payload. The session's chain is over the header, and so over this. */
   readonly sha256: string
 }
 
-/** The payload of a recorded piece (docs/recording.md): a line of JSON for each chunk, in order. */
-export function encodeChunks(chunks: readonly RecordedChunk[]): { readonly facts: PayloadFacts; readonly payload: Buffer } {
-  const payload = Buffer.from(chunks.map((chunk) => `${JSON.stringify(chunk)}\n`).join(''), 'utf8')
-  return { facts: { count: chunks.length, bytes: payload.length, sha256: digestOf(payload) }, payload }
+/** The payload of a record (docs/recordings.md): a line of salt (base64url), and what was recorded. */
+export function makePayload(content: string): { readonly facts: PayloadFacts; readonly payload: Buffer } {
+  const payload = Buffer.from(`${randomBytes(saltBytes).toString('base64url')}\n${content}`, 'utf8')
+  return { facts: { bytes: payload.length, sha256: digestOf(payload) }, payload }
+}
+
+/** What was recorded; undefined when it isn't text behind a line of salt. */
+export function contentOf(payload: Uint8Array): string | undefined {
+  const end = payload.indexOf(newline)
+  if (end === -1) return undefined
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(payload.subarray(end + 1))
+  } catch {
+    return undefined
+  }
+}
+
+/** The payload of a recorded piece: a line of JSON for each chunk, in order. */
+export function encodeChunks(chunks: readonly RecordedChunk[]): { readonly facts: PayloadFacts & { readonly count: number }; readonly payload: Buffer } {
+  const { facts, payload } = makePayload(chunks.map((chunk) => `${JSON.stringify(chunk)}\n`).join(''))
+  return { facts: { count: chunks.length, ...facts }, payload }
 }
 
 /** The chunks of a payload; undefined when it isn't one. They come from an agent: check each before it is used. */
 export function decodeChunks(payload: Uint8Array): unknown[] | undefined {
   try {
-    const lines = new TextDecoder('utf-8', { fatal: true }).decode(payload).split('\n')
-    if (lines.pop() !== '') return undefined
-    return lines.map((line): unknown => JSON.parse(line))
+    const lines = contentOf(payload)?.split('\n')
+    return lines?.pop() === '' ? lines.map((line): unknown => JSON.parse(line)) : undefined
   } catch {
     return undefined
   }
