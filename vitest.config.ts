@@ -3,6 +3,7 @@ import { defineConfig } from 'vitest/config'
 /** Unit tests stand beside the code; `test/` holds what needs the whole system or its real neighbours. */
 export default defineConfig({
   test: {
+    reporters: ['default', './test/audit/fault-reporter.ts'],
     projects: [
       {
         test: {

@@ -112,6 +112,8 @@ function withoutGlobals(text) {
 await policy()
 await gatewaySettings()
 await cli()
+const { faultsPage } = await built('test/audit/faults.ts')
+page('docs/audit-faults.md', faultsPage())
 if (stale.length > 0) {
   process.stdout.write(`${stale.join(', ')} ${stale.length === 1 ? 'is' : 'are'} not what the code says: run node scripts/generate-docs.mjs\n`)
   process.exitCode = 1

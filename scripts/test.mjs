@@ -26,7 +26,7 @@ if (filters.length === 0) {
 
 try {
   const report = join(directory, 'vitest.json')
-  const run = spawnSync(process.execPath, [tool('vitest'), 'run', '--reporter=default', '--reporter=json', `--outputFile.json=${report}`, ...filters], {
+  const run = spawnSync(process.execPath, [tool('vitest'), 'run', '--reporter=default', '--reporter=json', '--reporter=./test/audit/fault-reporter.ts', `--outputFile.json=${report}`, ...filters], {
     cwd: root,
     stdio: 'inherit',
   })

@@ -38,11 +38,12 @@ export class Agent {
     const spool = new Spool({
       directory: path.join(config.dataDir, 'spool'),
       maxBytes: config.spoolMaxBytes,
+      maxAgeMilliseconds: config.spoolMaxAgeMilliseconds,
       signer: { key: keyIdOf(identity.publicKey), sign: (text) => identity.signAudit(text) },
       onFailure: (error) => log.error({ error_code: error.code, error_message: error.message }, 'the audit spool refuses: nothing runs until the cause is mended and this agent is started again'),
     })
     closeUnfinished(spool)
-    spool.append({ kind: 'agent.start', version })
+    spool.appendClosing({ kind: 'agent.start', version })
     const instanceId = randomUUID()
     const link = new ControlLink(identity.nodeId, instanceId, (payload) => identity.sign(payload), identity.pinnedKeys, log)
     const desk = new RemoteApprovalDesk(link)
@@ -58,6 +59,7 @@ export class Agent {
       decrypt: (jwe) => identity.decrypt(jwe),
       log,
       maxSessions: config.maxSessions,
+      auditWaitMilliseconds: config.auditWaitMilliseconds,
     })
     const renewLeases = (): void => {
       const sessionIds = sessions.dueForRenewal()
@@ -93,10 +95,13 @@ export class Agent {
         }),
     )
     const ops = await startOps(config, sessions, spool, gateways)
+    let full = false
     const timers = [
       setInterval(renewLeases, leaseEveryMilliseconds),
       setInterval(() => {
-        uploader.urgent = sessions.strict
+        uploader.urgent = sessions.strict || spool.awaited
+        if (spool.full !== full && !spool.failure) log[spool.full ? 'error' : 'info']({ spool_bytes: spool.bytes }, spool.full ? 'the audit spool takes nothing new: it holds as much as it may, or its disk has no room' : 'the audit spool takes records again')
+        full = spool.full
       }, 100),
       setInterval(() => {
         renewIfNeeded(identity, { endpoint: config.enrolEndpoint, peer: 'gateway' }).then(
@@ -119,7 +124,7 @@ export class Agent {
     for (const gateway of this.gateways) gateway.draining()
     await this.sessions.drain(this.config.drainMilliseconds)
     // A spool that refuses must not keep the process from ending in order.
-    if (!this.spool.failure) this.spool.append({ kind: 'agent.stop', version })
+    if (!this.spool.failure) this.spool.appendClosing({ kind: 'agent.stop', version })
     await this.uploader.flush(3000)
     this.uploader.stop()
     for (const timer of this.timers) clearInterval(timer)
@@ -140,13 +145,18 @@ async function identityOf(config: AgentConfig, log: Logger): Promise<NodeIdentit
   return enrol({ endpoint: config.enrolEndpoint, token: config.enrolmentToken, kind: 'agent', dataDir: config.dataDir })
 }
 
-/** What a crash left open gets its end in the record: nobody knows any more how it ended. */
+/**
+ * What a crash left open gets its end in the record: nobody knows any more how it ended. As closing records: an agent whose spool
+ * is full must be able to start, or nobody would send what is in it.
+ */
 function closeUnfinished(spool: Spool): void {
-  for (const { session, commands, started, ended } of spool.unfinished) {
+  for (const { session, commands, started, ended, bestEffort } of spool.unfinished) {
     for (const command of commands) {
-      spool.append({ kind: 'command.end', session, command, status: 'unknown', rows: 0, bytes: 0, duration_us: 0, masked: 0 })
+      spool.appendClosing({ kind: 'command.end', session, command, status: 'unknown', rows: 0, bytes: 0, duration_us: 0, masked: 0 })
     }
-    if (!ended) spool.append({ kind: 'session.end', session, reason: 'agent_crashed', commands: started })
+    if (ended) continue
+    if (bestEffort) spool.appendClosing({ kind: 'gap', session, audit: 'best_effort', first_command: started + 1, missing: {}, reason: 'agent_crashed', certain: false })
+    spool.appendClosing({ kind: 'session.end', session, reason: 'agent_crashed', commands: started })
   }
 }
 
@@ -155,6 +165,8 @@ function startOps(config: AgentConfig, sessions: SessionManager, spool: Spool, g
   metrics.gauge('sessions', 'Live sessions', [], () => sessions.size)
   metrics.gauge('spool_bytes', 'Bytes of events on disk that the control plane has not acknowledged', [], () => spool.bytes)
   metrics.gauge('spool_records_behind', 'Events that the control plane has not acknowledged', [], () => spool.lastSeq - spool.acked)
+  metrics.gauge('spool_oldest_seconds', 'Seconds since which the oldest event waits for the control plane', [], () => spool.backlogMilliseconds / 1000)
+  metrics.gauge('spool_full', '1 when the spool takes nothing new: it holds as much as it may, or its disk has no room', [], () => (spool.full ? 1 : 0))
   metrics.gauge('spool_failed', '1 when the spool can not be written any more: every command is denied until a restart', [], () => (spool.failure ? 1 : 0))
   metrics.gauge('gateways_connected', 'Gateways that this agent is connected to', [], () => gateways.filter((gateway) => gateway.connected).length)
   return startOpsServer({
@@ -164,7 +176,7 @@ function startOps(config: AgentConfig, sessions: SessionManager, spool: Spool, g
     ready: () => {
       const connected = gateways.filter((gateway) => gateway.connected).length
       const { failure } = spool
-      return { ok: connected > 0 && !failure, checks: { gateways_connected: connected, gateways_configured: gateways.length, spool_bytes: spool.bytes, spool: failure?.code ?? 'ok' } }
+      return { ok: connected > 0 && !failure && !spool.full, checks: { gateways_connected: connected, gateways_configured: gateways.length, spool_bytes: spool.bytes, spool: failure?.code ?? (spool.full ? 'full' : spool.overdue ? 'overdue' : 'ok') } }
     },
   })
 }

@@ -11,6 +11,8 @@ const schema = z.object({
   SALLYPORT_AGENT_OPS_LISTEN: z.string().default('127.0.0.1:0'),
   SALLYPORT_AGENT_CREDENTIALS: z.string().default('env:SALLYPORT_TARGET_*,file:/etc/sallyport/credentials/*'),
   SALLYPORT_AGENT_SPOOL_MAX_BYTES: z.coerce.number().int().min(8 * 1024 * 1024).default(256 * 1024 * 1024),
+  SALLYPORT_AGENT_SPOOL_MAX_AGE_SECONDS: z.coerce.number().int().min(1).default(300),
+  SALLYPORT_AGENT_AUDIT_WAIT_SECONDS: z.coerce.number().int().min(1).max(300).default(10),
   SALLYPORT_AGENT_MAX_SESSIONS: z.coerce.number().int().positive().default(2000),
   SALLYPORT_AGENT_DRAIN_SECONDS: z.coerce.number().int().min(0).default(30),
 })
@@ -23,6 +25,8 @@ export interface AgentConfig {
   readonly ops: { readonly host: string; readonly port: number }
   readonly credentials: readonly string[]
   readonly spoolMaxBytes: number
+  readonly spoolMaxAgeMilliseconds: number
+  readonly auditWaitMilliseconds: number
   readonly maxSessions: number
   readonly drainMilliseconds: number
 }
@@ -48,6 +52,8 @@ export function readConfig(env: NodeJS.ProcessEnv): AgentConfig {
     ops: splitAddress('SALLYPORT_AGENT_OPS_LISTEN', value.SALLYPORT_AGENT_OPS_LISTEN),
     credentials: list(value.SALLYPORT_AGENT_CREDENTIALS),
     spoolMaxBytes: value.SALLYPORT_AGENT_SPOOL_MAX_BYTES,
+    spoolMaxAgeMilliseconds: value.SALLYPORT_AGENT_SPOOL_MAX_AGE_SECONDS * 1000,
+    auditWaitMilliseconds: value.SALLYPORT_AGENT_AUDIT_WAIT_SECONDS * 1000,
     maxSessions: value.SALLYPORT_AGENT_MAX_SESSIONS,
     drainMilliseconds: value.SALLYPORT_AGENT_DRAIN_SECONDS * 1000,
   }

@@ -19,6 +19,7 @@ import { NotifyModule } from './notify/notify.module.js'
 import { PoliciesModule } from './policies/policies.module.js'
 import { ProblemModule } from './problem/problem.module.js'
 import { SessionsModule } from './sessions/sessions.module.js'
+import { RetentionModule } from './retention/retention.module.js'
 import { SinksModule } from './sinks/sinks.module.js'
 import { SshModule } from './ssh/ssh.module.js'
 import { TargetsModule } from './targets/targets.module.js'
@@ -33,7 +34,7 @@ export class AppModule {
         ConfigModule.register(environment),
         HttpConfigModule, DatabaseModule, NotifyModule, KeysModule, ProblemModule,
         AuditModule, DocumentsModule, PoliciesModule, AccessModule, ApprovalsModule,
-        IdentityModule, NodesModule, TargetsModule, SessionsModule, CredentialsModule, AgentsModule, SshModule, SinksModule,
+        IdentityModule, NodesModule, TargetsModule, SessionsModule, CredentialsModule, AgentsModule, SshModule, SinksModule, RetentionModule,
         GrpcModule, HealthModule, BootstrapModule,
       ],
     }

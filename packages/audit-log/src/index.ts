@@ -1,5 +1,6 @@
 export { AgentKeys, nodeKeyType, type NodeKeyStatement } from './agent-keys.js'
 export { bundleFormat, PositionsDigest, statementType, verifyBundle, type BundleStatement, type BundleSubject, type BundleVerification } from './bundle.js'
+export { DeletionDigest, Deletions, deletionType, type DeletionStatement, type Tombstone } from './deletions.js'
 export { bodyOf, chainHash, eventPart, genesis } from './log-chain.js'
 export { consistencyProof, emptyRoot, Frontier, isConsistent, leafHash, nodeHash, ProofError, proofOf, rootFrom, splitOf, type RangeHash, type Subtree } from './merkle.js'
 export { chainOf, genesisOf, headOf, keyIdOf, sealed, sealOf, type ChainLink, type SessionHead } from './session-chain.js'

@@ -1,6 +1,7 @@
 import { verify } from 'node:crypto'
 import { keyEvents, type AgentKeys } from './agent-keys.js'
-import { chainOf, genesisOf, headOf, sealOf, type ChainLink, type SessionHead } from './session-chain.js'
+import type { Tombstone } from './deletions.js'
+import { chainOf, genesisOf, headOf, sealOf, type SessionHead } from './session-chain.js'
 import { parsed } from './statement.js'
 
 export interface BadRecord {
@@ -35,6 +36,14 @@ export interface SessionCounts {
   readonly open: number
   /** Something is wrong with them. */
   readonly broken: number
+  /** Gap records: commands of best_effort sessions that went on, or may have, without being recorded. */
+  readonly gaps: number
+}
+
+/** As the chain's own; of a deleted record it isn't known which one it named. */
+interface Link {
+  readonly n: number
+  readonly prev: string | undefined
 }
 
 interface State {
@@ -56,7 +65,7 @@ const maxHeads = 10_000
 /** Sessions that ended whose state is kept. */
 const maxLate = 50_000
 /** Kinds of record that may stand behind their session's end. */
-const closing: ReadonlySet<string> = new Set(['command.end', 'command.released', 'recording'])
+const closing: ReadonlySet<string> = new Set(['command.end', 'command.released', 'recording', 'gap'])
 
 /**
  * Checks the chains that agents sign, over stored records in their order. What the control plane's own chain can't tell
@@ -71,6 +80,7 @@ export class SessionVerifier {
   readonly #closed = new Map<string, State | undefined>()
   readonly #late: string[] = []
   readonly #lastSeq = new Map<string, bigint>()
+  #gaps = 0
 
   /** @param scope what is given: the whole log, from its first record; a part of it; or one session of it */
   constructor(
@@ -88,7 +98,8 @@ export class SessionVerifier {
     if (gap !== undefined) return { ...gap, source }
     if (source.startsWith('agent:')) {
       if (kind === 'session.signed') return this.#signature(record)
-      return session === null || kind === 'alert' || this.#broken.has(session) ? undefined : this.#inSession(session, this.#link(record, session))
+      if (kind === 'gap') this.#gaps += 1
+      return session === null || kind === 'alert' || this.#broken.has(session) ? undefined : this.#inSession(session, this.#link(record, session, chainOf(record.text), undefined))
     }
     if (keyEvents.has(kind)) {
       const problem = this.keys.learn(record.text)
@@ -97,6 +108,19 @@ export class SessionVerifier {
     if (session === null) return undefined
     if (kind === 'session.opened') this.#opened(record, session)
     else if (kind === 'session.lost') this.#lost(record, session)
+    return undefined
+  }
+
+  /** As {@link check}, of a record that was deleted. */
+  skip({ position, source, seq, kind, session, link, head }: Tombstone): BadRecord | undefined {
+    const gap = this.#counts({ position, source, seq })
+    if (gap !== undefined) return { ...gap, source }
+    if (kind === 'gap') this.#gaps += 1
+    if (session === null || this.#broken.has(session)) return undefined
+    const record = { position, source, kind, session, seq, text: '' }
+    if (kind === 'session.opened') this.#opened(record, session)
+    else if (kind === 'session.lost') this.#lost(record, session)
+    else if (source.startsWith('agent:') && link !== null && head !== null) return this.#inSession(session, this.#link(record, session, { n: link, prev: undefined }, head))
     return undefined
   }
 
@@ -125,11 +149,11 @@ export class SessionVerifier {
         unclosed += 1
       } else open += 1
     }
-    return { counts: { signed: this.#closed.size, lost, open, broken: this.#broken.size + unclosed }, bad }
+    return { counts: { signed: this.#closed.size, lost, open, broken: this.#broken.size + unclosed, gaps: this.#gaps }, bad }
   }
 
   /** Agents number their records without gaps: what was taken out of the log leaves a hole, however it was chained anew. */
-  #counts({ position, source, seq }: StoredRecord): BadRecord | undefined {
+  #counts({ position, source, seq }: Pick<StoredRecord, 'position' | 'source' | 'seq'>): BadRecord | undefined {
     if (seq === null) return undefined
     const last = this.#lastSeq.get(source) ?? (this.scope.part ? seq - 1n : 0n)
     if (seq > last) this.#lastSeq.set(source, seq)
@@ -149,9 +173,9 @@ export class SessionVerifier {
     state.lost = true
   }
 
-  #link({ position, source, kind, text }: StoredRecord, session: string): BadRecord | undefined {
+  /** @param head of a record that was deleted, whose text is gone; which one it named, its own hash in the log tells */
+  #link({ position, source, kind, text }: StoredRecord, session: string, link: Link | undefined, head: string | undefined): BadRecord | undefined {
     if (this.#closed.has(session) && !this.#reopen(session, kind)) return { position: String(position), problem: `forked: session ${session} goes on after the end that its agent signed` }
-    const link = chainOf(text)
     if (link === undefined) return { position: String(position), problem: `changed: the record has no place in the chain of session ${session}` }
     const state = this.#sessions.get(session) ?? this.#begin(source, session, position, link)
     if (state.source !== '' && state.source !== source) return { position: String(position), problem: `forked: ${source} goes on with session ${session}, which ${state.source} began` }
@@ -160,7 +184,7 @@ export class SessionVerifier {
     const bad = follows(link.n, link.prev, state, position, session)
     if (bad !== undefined) return bad
     state.records = link.n
-    state.head = headOf(text)
+    state.head = head ?? headOf(text)
     state.position = position
     if (kind === 'session.end') state.ended = true
     return undefined
@@ -214,18 +238,18 @@ export class SessionVerifier {
   }
 
   /** @param link of the first record that is given, when the log is given from its middle on */
-  #begin(source: string, session: string, position: bigint, link?: ChainLink): State {
-    const before = this.scope.part && link !== undefined ? { records: link.n - 1, head: link.prev } : { records: 0, head: genesisOf(session) }
+  #begin(source: string, session: string, position: bigint, link?: Link): State {
+    const before = this.scope.part && link !== undefined ? { records: link.n - 1, head: link.prev ?? '' } : { records: 0, head: genesisOf(session) }
     const state: State = { source, ...before, position, ended: false, lost: false, until: undefined }
     this.#sessions.set(session, state)
     return state
   }
 }
 
-function follows(n: number, prev: string, state: State, position: bigint, session: string): BadRecord | undefined {
+function follows(n: number, prev: string | undefined, state: State, position: bigint, session: string): BadRecord | undefined {
   if (n > state.records + 1) return { position: String(position), problem: `missing: records ${state.records + 1} to ${n - 1} of session ${session} before this one` }
   if (n <= state.records) return { position: String(position), problem: `reordered: record ${n} of session ${session} stands here twice, or after record ${state.records}` }
-  if (prev === state.head) return undefined
+  if (prev === undefined || prev === state.head) return undefined
   if (state.records === 0) return { position: String(position), problem: `changed: the first record of session ${session} does not begin its chain` }
   return { position: String(state.position), problem: `changed: the record is not the one that its agent wrote; its next one, at position ${position}, names another` }
 }

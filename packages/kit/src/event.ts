@@ -22,12 +22,15 @@ export type AgentEventBody =
   | CommandReleasedEvent
   | CommandEndEvent
   | RecordingEvent
+  | GapEvent
   | SessionSignedEvent
   | AgentLifeEvent
 
 export interface SessionStartEvent {
   readonly kind: 'session.start'
   readonly session: string
+  /** Its commands go on when they can't be recorded; a {@link GapEvent} says which. */
+  readonly audit?: 'best_effort'
   readonly parameters: { readonly [name: string]: string }
 }
 
@@ -58,6 +61,8 @@ export interface CommandEvent {
   readonly session: string
   /** Ordinal within the session, from 1. `session/command` names a command everywhere. */
   readonly command: number
+  /** As in the session's start: each record says it, for a start may be gone from the spool. */
+  readonly audit?: 'best_effort'
   readonly text: string
   readonly text_truncated?: true
   readonly parameters?: readonly (string | null)[]
@@ -108,6 +113,8 @@ export interface CommandEndEvent {
   /** Bytes and SHA-256 (hexadecimal) of the payload: {@link ResultPreview} as JSON, which stands behind this event in the spool's record. */
   readonly result_bytes?: number
   readonly result_sha256?: string
+  /** The spool had room for the end alone: its texts and the preview of its result are missing. */
+  readonly shortened?: true
 }
 
 /** The masked beginning of the result, for replay. */
@@ -142,6 +149,26 @@ export interface RecordedChunk {
   /** Text; base64 of the bytes where `b` stands. */
   readonly d: string
   readonly b?: true
+}
+
+/** What of a best_effort session went on without a record. Written as soon as there is room, at the latest with the session's end. */
+export interface GapEvent {
+  readonly kind: 'gap'
+  readonly session: string
+  readonly audit: 'best_effort'
+  /** Ordinals of the first and the last command of which something is missing. */
+  readonly first_command: number
+  /** Absent when nobody knows: the agent was killed. */
+  readonly last_command?: number
+  /** When the first and the last of it were to be recorded; RFC 3339 UTC. */
+  readonly from?: string
+  readonly to?: string
+  /** Missing records by their kind. */
+  readonly missing: { readonly [kind: string]: number }
+  /** Why: code of the spool's refusal, or agent_crashed. */
+  readonly reason: string
+  /** False: commands may have run unrecorded behind the last one on record; whether any did isn't known. */
+  readonly certain: boolean
 }
 
 export interface AgentLifeEvent {

@@ -1,4 +1,4 @@
-import type { Mask, Rule, SessionTerms } from '@sallyport/policy'
+import { auditModes, type Mask, type Rule, type SessionTerms } from '@sallyport/policy'
 import { z } from 'zod'
 
 /**
@@ -100,7 +100,7 @@ export const grantPayloadSchema = z.strictObject({
   terms: z.strictObject({
     ttl_seconds: z.number().int().positive(),
     idle_seconds: z.number().int().positive(),
-    audit: z.enum(['spooled', 'strict']),
+    audit: z.enum(auditModes),
     record_result_bytes: z.number().int().min(0),
     record_terminal_bytes: z.number().int().min(0),
     record_input: z.boolean(),

@@ -1,28 +1,31 @@
-import { compileMasks, compileRules, type ActionTree, type CompiledMasks, type CompiledRules, type Decision } from '@sallyport/policy'
+import { compileMasks, compileRules, type ActionTree, type AuditMode, type CompiledMasks, type CompiledRules, type Decision } from '@sallyport/policy'
 import type { ApprovalDesk } from './approvals.js'
 import { commandDigest, type Command, type CommandScope } from './command.js'
 import type { CommandReleasedEvent } from './event.js'
+import { GapKeeper } from './gap-keeper.js'
 import type { ApprovalDecisionPayload, GrantPayload } from './grant.js'
 import type { CommandResult, Denial, Guard, Hold, RecordedPiece, Refusal, SubmitOptions } from './guard.js'
 import { mintClearance, mintPermit, type Clearance, type Permit } from './permit.js'
 import { encodeChunks, makePayload } from './recording/payload.js'
-import type { Spool } from './spool/spool.js'
+import { SpoolError, type Spool } from './spool/spool.js'
 import type { Receipt } from './spool/receipt.js'
 import type { VerifiedGrant } from './verified-grant.js'
 
 export interface SessionGuardOptions {
   readonly grant: VerifiedGrant
   readonly actions: ActionTree
-  readonly spool: Pick<Spool, 'append' | 'appendClosing' | 'durable'>
+  readonly spool: Pick<Spool, 'append' | 'appendClosing' | 'durable' | 'room' | 'overdue' | 'backlogMilliseconds'>
   readonly approvals: ApprovalDesk
   /** Key of keyed-hash masks, from the grant. */
   readonly maskKey?: Uint8Array
   /** Ends every hold when the session ends. */
   readonly signal: AbortSignal
-  /** Strict sessions wait this long for the control plane. */
+  /** Who waits for the control plane, or for room in the spool, waits so long. */
   readonly durableMilliseconds?: number
   /** Text of a command kept in its event. */
   readonly maxTextBytes?: number
+  /** Something of a best_effort session goes on unrecorded from now on; with the code of the spool's refusal. */
+  readonly onGap?: (reason: string) => void
 }
 
 const defaults = { durableMilliseconds: 10_000, maxTextBytes: 64 * 1024, maxParameterBytes: 4 * 1024 }
@@ -37,6 +40,9 @@ export class SessionGuard implements Guard {
   readonly #durableMilliseconds: number
   readonly #maxTextBytes: number
   readonly #scope: CommandScope
+  readonly #gaps: GapKeeper
+  /** Permits given while the record had to be durable first: so has the result's. */
+  readonly #sure = new WeakSet<Permit>()
   #grant: GrantPayload
   #rules: CompiledRules
   #masks: CompiledMasks
@@ -55,6 +61,7 @@ export class SessionGuard implements Guard {
     this.#maskKey = options.maskKey
     this.#masks = compileMasks(this.#grant.masks, this.#maskKey)
     this.#scope = { session: this.#grant.sid, target: this.#grant.target.id, identity: this.#grant.identity.id }
+    this.#gaps = new GapKeeper(options.spool, this.#scope.session, options.onGap)
   }
 
   get grantVersion(): number {
@@ -75,6 +82,11 @@ export class SessionGuard implements Guard {
 
   get recordInput(): boolean {
     return this.#grant.terms.record_input
+  }
+
+  /** How sure the record has to be before a command goes on. */
+  get audit(): AuditMode {
+    return this.#grant.terms.audit
   }
 
   /** Commands submitted so far. */
@@ -110,50 +122,88 @@ export class SessionGuard implements Guard {
 
   submit(command: Command, options: SubmitOptions = {}): Permit | Denial | Promise<Permit | Denial> {
     if (this.#signal.aborted) return sessionOver
+    try {
+      return this.#submit(command, options, this.audit === 'strict' || (this.audit === 'spooled' && this.#spool.overdue))
+    } catch (error) {
+      if (this.audit === 'best_effort' || !lacksRoom(error)) return this.#unavailable(error)
+      return this.#submitWhenRoom(command, options, error)
+    }
+  }
+
+  /**
+   * @param sure the record must be durable before the command runs
+   * @throws {SpoolError}
+   */
+  #submit(command: Command, options: SubmitOptions, sure: boolean): Permit | Denial | Promise<Permit | Denial> {
     const decision = this.recheck(command)
-    const ordinal = ++this.#ordinal
+    const ordinal = this.#ordinal + 1
     const digest = decision.verdict === 'hold' ? commandDigest(command, this.#scope) : undefined
     let receipt: Receipt
     try {
       receipt = this.#record(command, ordinal, decision, digest)
     } catch (error) {
-      return auditUnavailable(error)
+      // What people are asked to approve must be on record, in every mode.
+      if (this.audit !== 'best_effort' || decision.verdict === 'hold' || !this.#gaps.missed('command', ordinal, error)) throw error
+      this.#ordinal = ordinal
+      return decision.verdict === 'allow' ? this.#mint(ordinal, command) : denied(decision)
     }
+    this.#ordinal = ordinal
     if (decision.verdict === 'deny') return denied(decision)
-    if (decision.verdict === 'hold' && digest !== undefined) return this.#hold(command, ordinal, decision, digest, receipt, options.hold?.())
+    if (decision.verdict === 'hold' && digest !== undefined) return this.#hold(command, ordinal, decision, digest, receipt, options.hold?.(), sure)
     if (decision.verdict !== 'allow') return denied(decision)
-    if (this.#grant.terms.audit !== 'strict') return mintPermit(ordinal, command, this.#grant.version, process.hrtime.bigint())
-    return this.#permitWhenDurable(command, ordinal, receipt)
+    return sure ? this.#permitWhenDurable(command, ordinal, receipt) : this.#mint(ordinal, command)
+  }
+
+  /** The spool is full: the command waits until there is room, for a time, and is then as sure as in a strict session. */
+  async #submitWhenRoom(command: Command, options: SubmitOptions, refused: unknown): Promise<Permit | Denial> {
+    const over = AbortSignal.any([this.#signal, AbortSignal.timeout(this.#durableMilliseconds)])
+    let error = refused
+    for (;;) {
+      try {
+        await abortable(this.#spool.room(), over)
+      } catch {
+        return this.#signal.aborted ? sessionOver : this.#unavailable(error)
+      }
+      try {
+        return await this.#submit(command, options, true)
+      } catch (again) {
+        if (!lacksRoom(again)) return this.#unavailable(again)
+        error = again
+      }
+    }
+  }
+
+  #mint(ordinal: number, command: Command, approved?: string): Permit {
+    return mintPermit(ordinal, command, this.#grant.version, process.hrtime.bigint(), approved)
   }
 
   clear(command: Command): Clearance | Denial {
     if (this.#signal.aborted) return sessionOver
     const decision = this.recheck(command)
     if (decision.verdict !== 'deny') return mintClearance(command)
-    try {
-      this.#record(command, ++this.#ordinal, decision, undefined)
-    } catch (error) {
-      return auditUnavailable(error)
-    }
-    return denied(decision)
+    return this.#denyOnRecord(command, decision)
   }
 
   refuse(command: Command, refusal: Refusal): Denial {
     if (this.#signal.aborted) return sessionOver
     const decision: Decision = { verdict: 'deny', rule: refusal.rule, reason: refusal.message, hint: refusal.hint }
-    try {
-      this.#record(command, ++this.#ordinal, decision, undefined)
-    } catch (error) {
-      return auditUnavailable(error)
-    }
-    return denied(decision)
+    return this.#denyOnRecord(command, decision)
   }
 
   record(permit: Permit, piece: RecordedPiece): void {
-    // Not as a closing record: the room kept for those must not fill up with output.
     const { first, chunks, ...ends } = piece
-    const { facts, payload } = encodeChunks(chunks)
-    this.#spool.append({ kind: 'recording', session: this.#scope.session, command: permit.ordinal, first, ...facts, ...ends }, payload)
+    const head = { kind: 'recording', session: this.#scope.session, command: permit.ordinal, first } as const
+    try {
+      // Not as a closing record: the room kept for those must not fill up with output.
+      const { facts, payload } = encodeChunks(chunks)
+      this.#spool.append({ ...head, ...facts, ...ends }, payload)
+    } catch (error) {
+      if (this.audit === 'best_effort' && this.#gaps.missed('recording', permit.ordinal, error)) return
+      if (!lacksRoom(error) || piece.last !== true) throw error
+      // Its output has no room, its end has: the recording is closed as cut off.
+      const { facts, payload } = encodeChunks([])
+      this.#spool.appendClosing({ ...head, ...facts, ...ends, truncated: true }, payload)
+    }
   }
 
   finish(permit: Permit, result: CommandResult): Promise<void> | undefined {
@@ -167,8 +217,34 @@ export class SessionGuard implements Guard {
       ...rest,
       ...(made === undefined ? {} : { result_bytes: made.facts.bytes, result_sha256: made.facts.sha256 }),
     }
-    const receipt = this.#spool.appendClosing(event, made?.payload)
-    return this.#grant.terms.audit === 'strict' ? this.#durable(receipt) : undefined
+    let receipt: Receipt
+    try {
+      receipt = this.#spool.appendClosing(event, made?.payload)
+    } catch (error) {
+      if (this.audit === 'best_effort' && this.#gaps.missed('command.end', permit.ordinal, error)) return undefined
+      throw error
+    }
+    if (this.audit !== 'strict' && !this.#sure.has(permit)) return undefined
+    const durable = this.#durable(receipt)
+    // Who shows nothing to the client needn't wait; a rejection that nobody takes would end the process.
+    durable.catch(() => undefined)
+    return durable
+  }
+
+  /** The session is about to end: what it could not record is written down. */
+  close(): void {
+    this.#gaps.close()
+  }
+
+  #denyOnRecord(command: Command, decision: Decision): Denial {
+    const ordinal = this.#ordinal + 1
+    try {
+      this.#record(command, ordinal, decision, undefined)
+    } catch (error) {
+      if (this.audit !== 'best_effort' || !this.#gaps.missed('command', ordinal, error)) return this.#unavailable(error)
+    }
+    this.#ordinal = ordinal
+    return denied(decision)
   }
 
   #record(command: Command, ordinal: number, decision: Decision, digest: string | undefined): Receipt {
@@ -178,6 +254,7 @@ export class SessionGuard implements Guard {
       kind: 'command',
       session: this.#scope.session,
       command: ordinal,
+      ...(this.audit === 'best_effort' ? { audit: 'best_effort' as const } : {}),
       text: cut ? command.text.slice(0, this.#maxTextBytes / 4) : command.text,
       ...(cut ? { text_truncated: true as const } : {}),
       ...(command.parameters ? { parameters: command.parameters.map(capParameter) } : {}),
@@ -192,35 +269,40 @@ export class SessionGuard implements Guard {
     try {
       await this.#durable(receipt)
     } catch (error) {
-      return auditUnavailable(error)
+      return this.#unavailable(error)
     }
     if (this.#signal.aborted) return sessionOver
     // The grant may have changed during the wait: what counts is what is allowed when the command goes out.
     const again = this.recheck(command)
     if (again.verdict !== 'allow') return denied(again)
-    return mintPermit(ordinal, command, this.#grant.version, process.hrtime.bigint())
+    return this.#surely(this.#mint(ordinal, command))
   }
 
-  async #hold(command: Command, ordinal: number, decision: Decision, digest: string, receipt: Receipt, waiting: Hold | undefined): Promise<Permit | Denial> {
+  #surely(permit: Permit): Permit {
+    this.#sure.add(permit)
+    return permit
+  }
+
+  async #hold(command: Command, ordinal: number, decision: Decision, digest: string, receipt: Receipt, waiting: Hold | undefined, sure: boolean): Promise<Permit | Denial> {
     try {
-      return await this.#wait(command, ordinal, decision, digest, receipt, waiting)
+      return await this.#wait(command, ordinal, decision, digest, receipt, waiting, sure)
     } finally {
       waiting?.release()
     }
   }
 
-  async #wait(command: Command, ordinal: number, decision: Decision, digest: string, receipt: Receipt, waiting: Hold | undefined): Promise<Permit | Denial> {
+  async #wait(command: Command, ordinal: number, decision: Decision, digest: string, receipt: Receipt, waiting: Hold | undefined, sure: boolean): Promise<Permit | Denial> {
     const hold = decision.hold
     if (!hold) return denied(decision)
     const seconds = Math.min(hold.timeout_seconds, longestHoldSeconds)
     const signals = [this.#signal, AbortSignal.timeout(seconds * 1000)]
     if (waiting) signals.push(waiting.signal)
     const over = AbortSignal.any(signals)
-    if (this.#grant.terms.audit === 'strict') {
+    if (sure) {
       try {
         await this.#durable(receipt)
       } catch (error) {
-        return auditUnavailable(error)
+        return this.#unavailable(error)
       }
     }
     const pending = this.#approvals.request({ session: this.#scope.session, command: ordinal, digest, content: command, hold })
@@ -237,7 +319,7 @@ export class SessionGuard implements Guard {
         rule: decision.rule,
       })
       const decided = await abortable(pending.decided, over)
-      return await this.#release(command, ordinal, decision, digest, decided)
+      return await this.#release(command, ordinal, decision, digest, decided, sure)
     } catch (error) {
       const ending = endOfHold(over, this.#signal, waiting?.signal, error)
       pending.cancel(ending.cause)
@@ -246,7 +328,7 @@ export class SessionGuard implements Guard {
     }
   }
 
-  async #release(command: Command, ordinal: number, decision: Decision, digest: string, decided: ApprovalDecisionPayload): Promise<Permit | Denial> {
+  async #release(command: Command, ordinal: number, decision: Decision, digest: string, decided: ApprovalDecisionPayload, sure: boolean): Promise<Permit | Denial> {
     const rule = decision.rule
     const now = Math.floor(Date.now() / 1000)
     const bound = decided.sid === this.#scope.session && decided.command === String(ordinal) && decided.digest === digest
@@ -272,39 +354,46 @@ export class SessionGuard implements Guard {
       return { kind: 'denial', cause: 'refused', rule: again.rule, message, hint: 'Run the command again to ask for a new approval.' }
     }
     const receipt = this.#released(ordinal, decided.approval, 'approved', decided.reviewers, decided.reason)
-    if (receipt === undefined) return auditUnavailable(undefined)
-    if (this.#grant.terms.audit === 'strict') {
+    if (receipt === undefined) return this.#unavailable(undefined)
+    if (sure) {
       try {
         await this.#durable(receipt)
       } catch (error) {
-        return auditUnavailable(error)
+        return this.#unavailable(error)
       }
     }
     if (this.#signal.aborted) return sessionOver
     const last = this.recheck(command)
     if (last.verdict === 'deny') return denied(last)
-    return mintPermit(ordinal, command, this.#grant.version, process.hrtime.bigint(), requirementsOf(decision))
+    const permit = this.#mint(ordinal, command, requirementsOf(decision))
+    return sure ? this.#surely(permit) : permit
   }
 
   #released(ordinal: number, approval: string | undefined, verdict: CommandReleasedEvent['verdict'], reviewers: readonly string[], reason: string): Receipt | undefined {
+    const event = { kind: 'command.released', session: this.#scope.session, command: ordinal, ...(approval === undefined ? {} : { approval }), verdict, reviewers, reason } as const
     try {
-      return this.#spool.append({
-        kind: 'command.released',
-        session: this.#scope.session,
-        command: ordinal,
-        ...(approval === undefined ? {} : { approval }),
-        verdict,
-        reviewers,
-        reason,
-      })
-    } catch {
-      // Denied either way; an approval that can't be recorded does not permit.
+      return this.#spool.append(event)
+    } catch (error) {
+      // Denied either way: an approval that can't be recorded does not permit. There is room to say that the wait is over.
+      this.#closeReleased(verdict === 'approved' ? { ...event, verdict: 'refused', reason: 'the approval could not be recorded' } : event, error)
       return undefined
+    }
+  }
+
+  #closeReleased(event: CommandReleasedEvent, refused: unknown): void {
+    try {
+      if (lacksRoom(refused)) this.#spool.appendClosing(event)
+    } catch {
+      // A disk that failed: the next start of the agent closes the command.
     }
   }
 
   #durable(receipt: Receipt): Promise<void> {
     return abortable(this.#spool.durable(receipt), AbortSignal.timeout(this.#durableMilliseconds))
+  }
+
+  #unavailable(error: unknown): Denial {
+    return auditUnavailable(error, this.#spool.backlogMilliseconds)
   }
 }
 
@@ -339,22 +428,38 @@ function denied(decision: Decision): Denial {
   return { kind: 'denial', cause: 'denied', rule: decision.rule, message: decision.reason, hint: decision.hint }
 }
 
-function auditUnavailable(error: unknown): Denial {
-  const why = error instanceof Error && error.name === 'SpoolError' ? error.message : 'the audit record could not be made durable'
+const notExecuted = 'Nothing was executed.'
+const spoolHints: Readonly<Record<SpoolError['code'], string>> = {
+  full: `${notExecuted} Try again when the control plane can be reached and takes records, or the agent's disk has room; tell your platform team if it lasts.`,
+  unwritable: `${notExecuted} Tell your platform team: the disk of the agent's spool has failed, and the agent has to be started again on a sound one.`,
+  too_large: `${notExecuted} Make the command smaller.`,
+  closed: `${notExecuted} Connect again in a moment.`,
+  behind: `${notExecuted} Tell your platform team: the agent has to be revoked and enrolled again.`,
+}
+
+/** @param backlog milliseconds since which the control plane has acknowledged nothing of what waits */
+function auditUnavailable(error: unknown, backlog: number): Denial {
+  const known = error instanceof SpoolError
+  const seconds = Math.round(backlog / 1000)
+  const why = known ? error.message : `the control plane could not make the audit record durable${seconds > 1 ? `: it has not acknowledged for ${seconds} s` : ''}`
   return {
     kind: 'denial',
     cause: 'unavailable',
     rule: 'audit-unavailable',
     message: `nothing runs unrecorded: ${why}`,
-    hint: 'Nothing was executed. Try again later; tell your platform team if it lasts.',
+    hint: known ? spoolHints[error.code] : `${notExecuted} Try again when the control plane can be reached and its database takes records; tell your platform team if it lasts.`,
   }
+}
+
+function lacksRoom(error: unknown): boolean {
+  return error instanceof SpoolError && error.code === 'full'
 }
 
 function endOfHold(over: AbortSignal, session: AbortSignal, client: AbortSignal | undefined, error: unknown): Pick<Denial, 'cause' | 'message' | 'hint'> {
   if (session.aborted) return { cause: 'unavailable', message: 'the session ended while the command waited', hint: 'Nothing was executed. Connect again.' }
   if (client?.aborted) return { cause: 'cancelled', message: 'cancelled while waiting for approval', hint: 'Nothing was executed.' }
   if (over.aborted) return { cause: 'expired', message: 'nobody approved in time', hint: 'Nothing was executed. Run the command again when a reviewer is available.' }
-  const why = error instanceof Error && error.name === 'SpoolError' ? error.message : 'the control plane can not be reached'
+  const why = error instanceof SpoolError ? error.message : 'the control plane can not be reached'
   return { cause: 'unavailable', message: `no approval can be had: ${why}`, hint: 'Nothing was executed. Try again later.' }
 }
 

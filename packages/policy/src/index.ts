@@ -31,12 +31,14 @@ export {
   type GroupDocument,
   type IdentityProviderDocument,
   type PolicyDocument,
+  type RetentionDocument,
   type SinkDocument,
   type TargetDocument,
   type UserDocument,
   type WorkloadDocument,
 } from './documents/kinds.js'
 export { formatDocumentError, parseDocuments, type DocumentError, type ParsedDocuments } from './documents/parse.js'
+export { retentionClasses, type RetentionClass, type RetentionSpec } from './documents/retention.js'
 export { sinkKinds, type SinkDestination, type SinkKind, type SinkMask, type SinkShape, type SinkSpec } from './documents/sink.js'
 export type { PolicyMask, PolicyRule, PolicySession, PolicySubject, PolicyTargets } from './documents/policy.js'
 export { parseDuration, parseSize } from './documents/quantities.js'

@@ -79,10 +79,14 @@ export interface Mask {
   readonly detect?: readonly string[]
 }
 
+/** How sure the record has to be before a command goes on, the laxest first. */
+export const auditModes = ['best_effort', 'spooled', 'strict'] as const
+export type AuditMode = (typeof auditModes)[number]
+
 export interface SessionTerms {
   readonly ttl_seconds: number
   readonly idle_seconds: number
-  readonly audit: 'spooled' | 'strict'
+  readonly audit: AuditMode
   /** Bytes of masked result kept per command for replay; 0 records none. */
   readonly record_result_bytes: number
   /** Bytes of recording kept per command that has a terminal; 0 records none. */

@@ -15,11 +15,11 @@ const openDetails = new Set([
 ])
 
 /** Fields of an event that name a person, an identity or their machine. */
-const identityFields = new Set(['by', 'user', 'actor', 'client_address', 'who'])
+const identityFields = new Set(['by', 'user', 'actor', 'client_address', 'who', 'held_identity'])
 
 /** Fields that people write freely, and names in them. */
-const freeText = new Set(['reason', 'detail', 'message'])
-const freeTextKinds = /^(approval\.|session\.killed$|document\.|credential\.revoked$|node\.|command\.released$|sink\.)/
+const freeText = new Set(['reason', 'detail', 'message', 'query'])
+const freeTextKinds = /^(audit\.exported$|search\.|hold\.|approval\.|session\.killed$|document\.|credential\.revoked$|node\.|command\.released$|sink\.)/
 
 /** Whether anything of an event of this kind has to be changed; if not, the stored text goes out as it is. */
 export function mustMask(mask: SinkMask): boolean {
@@ -116,8 +116,8 @@ function pseudonymised(fields: Fields, kind: string, key: Uint8Array): Fields {
     if (name === 'reviewers') return [[name, textsOf(value).map((reviewer) => pseudonym(key, reviewer))]]
     if (name === 'changes') return [[name, listOf(value).map((change) => pseudonymisedChange(fieldsOf(change), key))]]
     if (freeText.has(name) && (freeTextKinds.test(kind) || kind === 'alert')) return []
-    // A token's name is chosen by its owner; those of nodes and sinks are not people's.
-    if (name === 'name' && kind.startsWith('token.')) return []
+    // Names of tokens and of saved searches are chosen by their owners; those of nodes and sinks are not people's.
+    if (name === 'name' && /^(token|search)\./.test(kind)) return []
     return [[name, value]]
   })
   return Object.fromEntries(entries)

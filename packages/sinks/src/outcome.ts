@@ -3,7 +3,7 @@ import { fieldsOf, textOf, type ReadEvent } from './record.js'
 /** What every shape needs to know of an event beyond its own fields. */
 export type Outcome = 'success' | 'failure' | 'unknown'
 
-const failures = new Set(['auth.failed', 'session.refused', 'session.lost', 'sink.failing', 'sink.dead_letter', 'alert'])
+const failures = new Set(['auth.failed', 'session.refused', 'session.lost', 'gap', 'sink.failing', 'sink.dead_letter', 'alert'])
 const successes = new Set([
   'auth.succeeded', 'credential.issued', 'credential.revoked', 'session.opened', 'session.start', 'session.end', 'session.killed', 'document.applied',
   'node.enrolled', 'node.connected', 'node.disconnected', 'node.revoked', 'token.created', 'token.revoked', 'agent.start', 'agent.stop', 'sink.recovered',

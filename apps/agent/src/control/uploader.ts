@@ -2,7 +2,11 @@ import type { Spool } from '@sallyport/kit'
 import type { ControlLink } from './control-link.js'
 
 const batchBytes = 512 * 1024
-const ackMilliseconds = 10_000
+/** A batch is sent again when it isn't acknowledged within this time, or so many times what the last one took; longer with every failure … */
+const ackMilliseconds = 1500
+const ackFactor = 4
+/** … up to this: a database that is slow must not be given the same again and again. */
+const longestAckMilliseconds = 10_000
 /** Shortest pause between two batches: lets records gather. */
 const paceMilliseconds = 40
 /** While commands run, a batch is followed by a pause of so many times what it took: sessions come first … */
@@ -16,6 +20,7 @@ export class Uploader {
   #stopped = false
   #seen = { seq: 0, at: -Infinity }
   #acked: (() => void) | undefined
+  #patience = ackMilliseconds
   /** A strict session waits: no pause between batches. */
   urgent = false
 
@@ -87,11 +92,15 @@ export class Uploader {
       }
       const timer = setTimeout(() => {
         // Withheld on the way, or the control plane is in trouble: by another gateway next time.
+        this.#patience = Math.min(this.#patience * 2, longestAckMilliseconds)
         this.link.rotate()
         done()
-      }, ackMilliseconds)
+      }, this.#patience)
+      const begun = performance.now()
       this.#acked = () => {
-        if (this.spool.acked > before || this.#stopped) done()
+        if (this.spool.acked <= before && !this.#stopped) return
+        this.#patience = Math.min(Math.max(ackMilliseconds, (performance.now() - begun) * ackFactor), longestAckMilliseconds)
+        done()
       }
     })
   }

@@ -38,8 +38,12 @@ export interface SessionManagerOptions {
   readonly decrypt: (jwe: string) => Promise<Uint8Array>
   readonly log: Logger
   readonly maxSessions: number
+  /** How long a command waits for its record to be durable, or for room in the spool. */
+  readonly auditWaitMilliseconds: number
   /** Seconds since the epoch. */
   readonly now?: () => number
+  /** Seconds that no setting of the clock changes. */
+  readonly steady?: () => number
 }
 
 /** Longer than any first lease: after it the grant has expired by itself. */
@@ -51,12 +55,12 @@ const agreeMilliseconds = 5000
 interface LiveSession {
   readonly guard: SessionGuard
   readonly controller: AbortController
-  readonly strict: boolean
+  /** End of the lease, by the steady clock. */
   lease: number
   /** Length of a lease, and when a new one was last asked for; seconds. */
   readonly leaseLength: number
   askedAt: number
-  /** End of the session's life. */
+  /** End of the session's life, by the steady clock. */
   exp: number
 }
 
@@ -64,6 +68,7 @@ interface LiveSession {
 export class SessionManager {
   readonly #o: SessionManagerOptions
   readonly #now: () => number
+  readonly #steady: () => number
   readonly #startedAt: number
   readonly #live = new Map<string, LiveSession>()
   /** Grants that were used, until they expire: each is good for one session. */
@@ -77,6 +82,7 @@ export class SessionManager {
   constructor(options: SessionManagerOptions) {
     this.#o = options
     this.#now = options.now ?? (() => Date.now() / 1000)
+    this.#steady = options.steady ?? (() => performance.now() / 1000)
     this.#startedAt = Math.floor(this.#now())
     this.#timer = setInterval(() => this.#expire(), 500).unref()
   }
@@ -86,13 +92,13 @@ export class SessionManager {
   }
 
   get strict(): boolean {
-    for (const session of this.#live.values()) if (session.strict) return true
+    for (const { guard } of this.#live.values()) if (guard.audit === 'strict') return true
     return false
   }
 
   /** Sessions whose lease is to be renewed now: from a third of it on, again after each sixth. */
   dueForRenewal(): string[] {
-    const now = this.#now()
+    const now = this.#steady()
     const due: string[] = []
     for (const [sid, session] of this.#live) {
       if (session.lease - now > (session.leaseLength * 2) / 3 || now - session.askedAt < session.leaseLength / 6) continue
@@ -145,12 +151,13 @@ export class SessionManager {
     // What was used before a restart isn't remembered, so that nothing from before it is taken.
     if (iat < this.#startedAt - 1) throw new GrantError('the grant is older than this agent process')
     if (this.#used.has(sid)) throw new GrantError('the grant was used before')
-    this.#used.set(sid, exp)
+    this.#used.set(sid, this.#until(exp, exp - iat))
     return grant
   }
 
   async #serve(opened: OpenedChannel, grant: VerifiedGrant, registered: RegisteredEngine, maskKey: Uint8Array | undefined): Promise<void> {
-    const { sid, terms, exp, lease } = grant.payload
+    const { sid, terms, exp, lease, iat } = grant.payload
+    const leaseLength = lease - iat
     const controller = new AbortController()
     const guard = new SessionGuard({
       grant,
@@ -158,12 +165,14 @@ export class SessionManager {
       spool: this.#o.spool,
       approvals: this.#o.approvals,
       signal: controller.signal,
+      durableMilliseconds: this.#o.auditWaitMilliseconds,
       ...(maskKey ? { maskKey } : {}),
+      onGap: (reason) => this.#o.log.error({ session: sid, error_code: reason }, 'a best_effort session goes on unrecorded'),
     })
     // Also what came while the mask key was decrypted.
     if (this.#overtaken.has(sid)) throw new GrantError('the session was ended, or its policy changed, before it began')
-    this.#o.spool.append({ kind: 'session.start', session: sid, parameters: shownParameters(opened.parameters) })
-    this.#live.set(sid, { guard, controller, lease, leaseLength: lease - grant.payload.iat, askedAt: 0, exp, strict: terms.audit === 'strict' })
+    this.#o.spool.append({ kind: 'session.start', session: sid, ...(terms.audit === 'best_effort' ? { audit: 'best_effort' as const } : {}), parameters: shownParameters(opened.parameters) })
+    this.#live.set(sid, { guard, controller, lease: this.#until(lease, leaseLength), leaseLength, askedAt: -Infinity, exp: this.#until(exp, exp - iat) })
     let end: SessionEnd
     try {
       end = await registered.engine.serve({
@@ -181,6 +190,7 @@ export class SessionManager {
       if (this.#live.size === 0) this.#whenEmpty?.()
     }
     controller.abort(end)
+    guard.close()
     try {
       this.#o.spool.appendClosing({ kind: 'session.end', session: sid, reason: end.reason, ...(end.detail === undefined ? {} : { detail: end.detail }), commands: guard.commands })
     } catch {
@@ -197,7 +207,7 @@ export class SessionManager {
       if (!session) return this.#overtake(grant.payload.sid)
       const maskKey = grant.payload.mask_key === undefined ? undefined : await this.#o.decrypt(grant.payload.mask_key)
       if (!session.guard.update(grant, maskKey)) return
-      session.exp = Math.min(session.exp, grant.payload.exp)
+      session.exp = Math.min(session.exp, this.#until(grant.payload.exp, grant.payload.exp - grant.payload.iat))
     } catch (error) {
       this.#o.log.warn({ error_name: error instanceof Error ? error.name : 'unknown' }, 'grant update refused')
     }
@@ -213,7 +223,7 @@ export class SessionManager {
       if (!session) continue
       // A gateway that withholds a narrower grant must not keep the wider one alive: the session ends with its lease.
       if (session.guard.grantVersion < (versions[i] ?? Infinity)) this.#o.log.warn({ session: sid }, 'no new lease: a newer grant has not arrived')
-      else session.lease = Math.max(session.lease, exp)
+      else session.lease = Math.max(session.lease, this.#until(exp, session.leaseLength))
     }
   }
 
@@ -249,15 +259,20 @@ export class SessionManager {
   }
 
   #overtake(sid: string): void {
-    this.#overtaken.set(sid, this.#now() + overtakenSeconds)
+    this.#overtaken.set(sid, this.#steady() + overtakenSeconds)
   }
 
   #end(sid: string, end: SessionEnd): void {
     this.#live.get(sid)?.controller.abort(end)
   }
 
+  /** A time that the control plane named, by the steady clock: one that is set back later must not prolong what ends then. */
+  #until(at: number, longest: number): number {
+    return this.#steady() + Math.min(at - this.#now(), longest)
+  }
+
   #expire(): void {
-    const now = this.#now()
+    const now = this.#steady()
     for (const [sid, session] of this.#live) {
       if (session.exp <= now) this.#end(sid, { reason: 'ttl_expired', message: 'Sallyport: the session has reached its time limit', hint: 'Connect again.' })
       else if (session.lease <= now) {

@@ -9,7 +9,11 @@ import { ChainWriter } from './chain-writer.js'
 import { CheckpointFile } from './checkpoint-file.js'
 import { CheckpointsService } from './checkpoints.service.js'
 import { EventsService } from './events.service.js'
+import { ExportService } from './export.service.js'
+import { MonthsService } from './months.service.js'
 import { RecordingsRepository } from './recordings.repository.js'
+import { SavedSearchesRepository } from './saved-searches.repository.js'
+import { SearchesController } from './searches.controller.js'
 import { SearchRepository } from './search.repository.js'
 import { SearchService } from './search.service.js'
 import { TreeRepository } from './tree.repository.js'
@@ -18,8 +22,8 @@ import { VerifyService } from './verify.service.js'
 /** The audit chain. Exports {@link EventsService} for everyone, {@link SearchService} and recordings for the sessions' pages. */
 @Module({
   imports: [DatabaseModule, KeysModule, RecordingsModule],
-  controllers: [AuditController],
-  providers: [AuditRepository, BundlesService, ChainWriter, CheckpointFile, CheckpointsService, EventsService, RecordingsRepository, SearchRepository, SearchService, TreeRepository, VerifyService],
-  exports: [BundlesService, EventsService, RecordingsModule, RecordingsRepository, SearchService],
+  controllers: [AuditController, SearchesController],
+  providers: [AuditRepository, BundlesService, ChainWriter, CheckpointFile, CheckpointsService, EventsService, ExportService, MonthsService, RecordingsRepository, SavedSearchesRepository, SearchRepository, SearchService, TreeRepository, VerifyService],
+  exports: [BundlesService, CheckpointsService, EventsService, RecordingsModule, RecordingsRepository, SearchService],
 })
 export class AuditModule {}

@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common'
 import { PrismaService } from '../database/prisma.service.js'
 import { Prisma } from '../generated/prisma/client.js'
-import { Frontier, genesis, leafHash } from '@sallyport/audit-log'
+import { Frontier, genesis, leafHash, type Tombstone } from '@sallyport/audit-log'
 import type { EventColumns } from './body.js'
 import type { SessionEnded, SessionFacts } from './prepare.js'
 
@@ -36,7 +36,7 @@ export const selectRow = Prisma.sql`
     to_char("time" AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS "time",
     to_char(received_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS "receivedAt",
     source, source_seq AS "sourceSeq", kind, session_id::text AS "sessionId", command, identity, target, actions, objects,
-    decision, rule, body, prev_hash AS "prevHash", hash
+    decision, rule, words, body, prev_hash AS "prevHash", hash
   FROM event`
 
 /** How an agent tells the end of a session that a kill ended: by its own order, by the gateway's, or for want of a lease. */
@@ -95,18 +95,19 @@ export class AuditRepository {
       objects: columns.objects,
       decision: columns.decision,
       rule: columns.rule,
+      words: columns.words,
       body: event.body,
       prev_hash: event.prevHash.toString('hex'),
       hash: event.hash.toString('hex'),
     }))
     await tx.$executeRaw`
       INSERT INTO event ("position", id, "time", received_at, source, source_seq, kind, session_id, command, identity, target,
-        actions, objects, decision, rule, body, prev_hash, hash)
+        actions, objects, decision, rule, words, body, prev_hash, hash)
       SELECT "position", id, "time", received_at, source, source_seq, kind, session_id, command, identity, target,
-        actions, objects, decision, rule, body, decode(prev_hash, 'hex'), decode(hash, 'hex')
+        actions, objects, decision, rule, words, body, decode(prev_hash, 'hex'), decode(hash, 'hex')
       FROM jsonb_to_recordset(${JSON.stringify(rows)}::jsonb) AS r("position" bigint, id uuid, "time" timestamptz,
         received_at timestamptz, source text, source_seq bigint, kind text, session_id uuid, command int, identity text,
-        target text, actions text[], objects text[], decision text, rule text, body text, prev_hash text, hash text)`
+        target text, actions text[], objects text[], decision text, rule text, words text, body text, prev_hash text, hash text)`
   }
 
   async setHead(tx: Transaction, head: ChainHead): Promise<void> {
@@ -158,9 +159,27 @@ export class AuditRepository {
     return this.prisma.node.findUnique({ where: { id: node }, select: { ackedSeq: true } }).then((row) => row?.ackedSeq)
   }
 
-  /** Rows in order of position, at most `limit`. */
-  page(after: bigint, limit: number): Promise<EventRow[]> {
-    return this.prisma.$queryRaw<EventRow[]>`${selectRow} WHERE "position" > ${after} ORDER BY "position" LIMIT ${limit}`
+  /** Rows behind one, in order of position, at most `limit`; of two at one position, which must not be, both. */
+  page({ position, receivedAt }: { readonly position: bigint; readonly receivedAt: string }, limit: number): Promise<EventRow[]> {
+    return this.prisma.$queryRaw<EventRow[]>`${selectRow} WHERE ("position", received_at) > (${position}, ${receivedAt}::timestamptz) ORDER BY "position", received_at LIMIT ${limit}`
+  }
+
+  /** What stays of deleted records, in order of position, at most `limit`. */
+  tombstones(after: bigint, limit: number): Promise<Tombstone[]> {
+    return this.prisma.$queryRaw<Tombstone[]>`
+      SELECT "position", hash, source, source_seq AS seq, kind, session_id::text AS session, link, head, run::text AS run
+      FROM event_tombstone WHERE "position" > ${after} ORDER BY "position" LIMIT ${limit}`
+  }
+
+  /** Whether anything of the session, or between these positions, was deleted. */
+  async isPartlyDeleted(of: { readonly session: string } | { readonly first: bigint; readonly last: bigint }): Promise<boolean> {
+    const where = 'session' in of ? { sessionId: of.session } : { position: { gte: of.first, lte: of.last } }
+    return (await this.prisma.eventTombstone.findFirst({ where, select: { position: true } })) !== null
+  }
+
+  /** Makes the partitions of this month and the next. */
+  async makeMonths(): Promise<void> {
+    await this.prisma.$executeRaw`SELECT audit_month(now()), audit_month(date_trunc('month', now(), 'UTC') + interval '32 days')`
   }
 
   /** The head row, each node's acknowledged seq and each source's last seq, in one snapshot. */
@@ -169,7 +188,10 @@ export class AuditRepository {
       async (tx) => {
         const head = await this.readHead(tx, false)
         const sources = await tx.$queryRaw<{ source: string; seq: bigint }[]>`
-          SELECT source, max(source_seq) AS seq FROM event WHERE source_seq IS NOT NULL GROUP BY source`
+          SELECT source, max(seq) AS seq FROM (
+            SELECT source, max(source_seq) AS seq FROM event WHERE source_seq IS NOT NULL GROUP BY source
+            UNION ALL SELECT source, max(source_seq) FROM event_tombstone WHERE source_seq IS NOT NULL GROUP BY source
+          ) AS stored GROUP BY source`
         const nodes = await tx.$queryRaw<{ id: string; acked: bigint }[]>`SELECT id::text AS id, acked_seq AS acked FROM node WHERE acked_seq > 0`
         return { head, sources, nodes }
       },

@@ -144,6 +144,66 @@ describe('audit', () => {
     })
   })
 
+  describe('search over months, by words, as a file', () => {
+    it('finds what happened long before it was received, and stores it with the month in which it came', async () => {
+      const agent = await makeAgent(t.postgres.prisma)
+      const { id } = await makeSession(t.postgres.prisma, agent, { identity: 'late' })
+      const now = new Date()
+      const hour = (ago: number): string => new Date(now.getTime() - ago * 3_600_000).toISOString().replace('Z', '000Z')
+      await events.ingest(agent, 1n, [commandRecord(1, id, undefined, undefined, hour(24 * 90)), commandRecord(2, id, undefined, undefined, hour(1))])
+      const found = async (query: string): Promise<number[]> => (await t.call('GET', `/v1/events?who=late&${query}`)).body.items.map((item: any) => item.command)
+      expect(await found(`until=${new Date(now.getTime() - 24 * 3_600_000).toISOString()}`)).toEqual([1])
+      expect(await found(`since=${new Date(now.getTime() - 2 * 3_600_000).toISOString()}`)).toEqual([2])
+      expect(await found(`until=${new Date(now.getTime() + 3_600_000).toISOString()}`)).toEqual([2, 1])
+      expect(await found(`until=${new Date(now.getTime() + 3_600_000).toISOString()}&order=asc&limit=1`)).toEqual([1])
+      const months = await t.postgres.prisma.$queryRaw<{ month: string }[]>`SELECT DISTINCT tableoid::regclass::text AS month FROM event`
+      expect(months).toEqual([{ month: `event_${now.toISOString().slice(0, 7).replace('-', '_')}` }])
+    })
+
+    it('by words of the statement', async () => {
+      const agent = await makeAgent(t.postgres.prisma)
+      const { id } = await makeSession(t.postgres.prisma, agent, { identity: 'wordy' })
+      const statements = ['DROP TABLE public.order_items', 'SELECT a FROM "Größen" WHERE note = \'drop the table\'', 'DELETE FROM customers', '']
+      await events.ingest(agent, 1n, statements.map((text, index) => commandRecord(index + 1, id, text)))
+      const found = async (statement: string): Promise<number[]> => (await t.call('GET', `/v1/events?who=wordy&order=asc&statement=${encodeURIComponent(statement)}`)).body.items.map((item: any) => item.command)
+      expect(await found('drop table')).toEqual([1, 2])
+      expect(await found('"drop table"')).toEqual([1])
+      expect(await found('order_items')).toEqual([1])
+      expect(await found('größen')).toEqual([2])
+      expect(await found('cust*')).toEqual([3])
+      expect(await found('drop -größen')).toEqual([1])
+      expect(await found('delete OR größen')).toEqual([2, 3])
+      expect(await found("');--")).toEqual([])
+    })
+
+    it('as JSON lines with an end, and as CSV that no spreadsheet computes; each is on record', async () => {
+      const agent = await makeAgent(t.postgres.prisma)
+      const { id } = await makeSession(t.postgres.prisma, agent, { identity: 'exported' })
+      await events.ingest(agent, 1n, Array.from({ length: 2500 }, (_, index) => commandRecord(index + 1, id, '=cmd|"x"!A1, y')))
+      const lines = String((await t.call('GET', '/v1/events/export?who=exported')).body).trimEnd().split('\n')
+      expect(lines).toHaveLength(2501)
+      expect(JSON.parse(lines[0] ?? '')).toMatchObject({ command: 2500, who: 'exported' })
+      expect(JSON.parse(lines.at(-1) ?? '')).toEqual({ end: true, events: 2500 })
+      const csv = String((await t.call('GET', '/v1/events/export?who=exported&format=csv')).body).trimEnd().split('\r\n')
+      expect(csv).toHaveLength(2501)
+      expect(csv[1]).toContain(`"'=cmd|""x""!A1, y"`)
+      expect((await t.call('GET', '/v1/events?kind=audit.exported')).body.items).toHaveLength(2)
+      expect((await t.call('GET', '/v1/events/export?who=exported&limit=3')).status).toBe(400)
+    })
+
+    it('saved searches are their owner\'s, or shared; saving is on record', async () => {
+      const save = (name: string, body: object): Promise<{ status: number }> => t.call('PUT', `/v1/audit/searches/${name}`, { body })
+      expect((await save('denied', { query: { decision: 'deny' }, shared: true })).status).toBe(204)
+      expect((await save('denied', { query: { decision: 'deny', who: 'x' } })).status).toBe(204)
+      expect((await save('a%2Fb', { query: {} })).status).toBe(400)
+      expect((await save('b', { query: { cursor: '1' } })).status).toBe(400)
+      expect((await t.call('GET', '/v1/audit/searches')).body.items).toMatchObject([{ owner: 'ada', name: 'denied', shared: false, query: { decision: 'deny', who: 'x' } }])
+      expect((await t.call('DELETE', '/v1/audit/searches/denied')).status).toBe(204)
+      expect((await t.call('DELETE', '/v1/audit/searches/denied')).status).toBe(404)
+      expect((await t.call('GET', '/v1/events?kind=search')).body.items.map((item: any) => item.kind)).toEqual(['search.deleted', 'search.saved', 'search.saved'])
+    })
+  })
+
   describe('verify', () => {
     let middle: bigint
     beforeEach(async () => {

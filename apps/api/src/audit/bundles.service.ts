@@ -28,6 +28,7 @@ export class BundlesService {
    */
   async ofSession(session: string, agent: string): Promise<AsyncIterable<string>> {
     const checkpoint = await this.#checkpoint()
+    if (await this.repository.isPartlyDeleted({ session })) throw partlyDeleted('session')
     const positions = (await this.repository.positionsOf(session, agent)).filter((position) => position <= checkpoint.size)
     return this.#bundle({ of: 'session', session }, checkpoint, positions)
   }
@@ -44,6 +45,7 @@ export class BundlesService {
     if (found === undefined) throw notFound('record in this range of time')
     const count = Number(found.last - found.first) + 1
     if (count > maxRecords) throw badRequest('RANGE_TOO_LARGE', `The range holds ${count} records; a bundle takes ${maxRecords}. Take a shorter range.`)
+    if (await this.repository.isPartlyDeleted(found)) throw partlyDeleted('range')
     return this.#bundle({ of: 'range', from, to }, checkpoint, Array.from({ length: count }, (_, index) => found.first + BigInt(index)))
   }
 
@@ -122,3 +124,5 @@ async function guarded<T>(make: () => Promise<T>): Promise<T> {
 }
 
 const broken = (): Problem => conflict('AUDIT_BROKEN', 'The audit log is not what was signed. Nothing of it is vouched for.', 'Run `sallyport audit verify`: it names the first bad record.')
+
+const partlyDeleted = (what: string): Problem => conflict('PARTLY_DELETED', `Of this ${what} retention has deleted records: it can no longer be shown as whole.`, 'Hold what has to be shown later: sallyport audit hold.')

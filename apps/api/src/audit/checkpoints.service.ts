@@ -1,14 +1,21 @@
-import { Injectable, Logger, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common'
+import { Inject, Injectable, Logger, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common'
 import { checkpointText, consistencyProof, Frontier, isConsistent, noteOf, originOf, readNote, type Checkpoint } from '@sallyport/audit-log'
+import { z } from 'zod'
+import { ENVIRONMENT, readConfig, type Environment } from '../config/environment.js'
 import { KeysService } from '../keys/keys.service.js'
 import { AuditRepository, type ChainHead } from './audit.repository.js'
 import { CheckpointFile } from './checkpoint-file.js'
 import { EventsService } from './events.service.js'
 import { TreeError, TreeRepository } from './tree.repository.js'
 
-const signEveryMs = 10_000
-/** How often a checkpoint goes into the log itself, and with it to the sinks. */
-const publishEveryMs = 60_000
+const seconds = (fallback: number) => z.coerce.number({ error: 'must be a number of seconds' }).int().min(1).max(86_400).default(fallback)
+
+const settingsSchema = z.object({
+  /** How often the log's state is signed, when it moved. */
+  SALLYPORT_AUDIT_SIGN_SECONDS: seconds(10),
+  /** How often a checkpoint goes into the log itself, and with it to the sinks. */
+  SALLYPORT_AUDIT_PUBLISH_SECONDS: seconds(60),
+})
 
 export interface SignedCheckpoint extends Checkpoint {
   readonly note: string
@@ -21,6 +28,8 @@ export interface SignedCheckpoint extends Checkpoint {
 @Injectable()
 export class CheckpointsService implements OnApplicationBootstrap, OnApplicationShutdown {
   readonly #log = new Logger(CheckpointsService.name)
+  readonly #signEveryMs: number
+  readonly #publishEveryMs: number
   #timer: NodeJS.Timeout | undefined
   #signed: SignedCheckpoint | undefined
   #loaded = false
@@ -34,10 +43,15 @@ export class CheckpointsService implements OnApplicationBootstrap, OnApplication
     private readonly file: CheckpointFile,
     private readonly events: EventsService,
     private readonly keys: KeysService,
-  ) {}
+    @Inject(ENVIRONMENT) environment: Environment,
+  ) {
+    const settings = readConfig(settingsSchema, environment)
+    this.#signEveryMs = settings.SALLYPORT_AUDIT_SIGN_SECONDS * 1000
+    this.#publishEveryMs = settings.SALLYPORT_AUDIT_PUBLISH_SECONDS * 1000
+  }
 
   onApplicationBootstrap(): void {
-    this.#timer = setInterval(() => void this.#tick(), signEveryMs)
+    this.#timer = setInterval(() => void this.#tick(), this.#signEveryMs)
     this.#timer.unref()
   }
 
@@ -117,7 +131,7 @@ export class CheckpointsService implements OnApplicationBootstrap, OnApplication
   /** Into the log, when anything but such a record came to it since the last one. */
   async #publish(): Promise<void> {
     const signed = this.#signed
-    if (signed === undefined || this.#refused || Date.now() - this.#publishedAt < publishEveryMs) return
+    if (signed === undefined || this.#refused || Date.now() - this.#publishedAt < this.#publishEveryMs) return
     if (!(await this.repository.movedSinceCheckpoint())) return
     this.#publishedAt = Date.now()
     await this.events.append({ kind: 'audit.checkpoint', size: String(signed.size), root: signed.root.toString('hex'), note: signed.note })

@@ -19,6 +19,10 @@ export type ControlPlaneEventBody =
   | ApprovalDecided
   | DocumentApplied
   | AuditCheckpointed
+  | AuditDeleted
+  | AuditExported
+  | LegalHoldEvent
+  | SearchSaved
   | NodeEvent
   | TokenCreated
   | TokenRevoked
@@ -185,6 +189,50 @@ export interface AuditCheckpointed {
   readonly root: string
   /** Signed note (c2sp.org/tlog-checkpoint). */
   readonly note: string
+}
+
+/** A batch of events that retention deleted; tombstones stand in their place. */
+export interface AuditDeleted {
+  readonly kind: 'audit.deleted'
+  readonly run: string
+  readonly class: string
+  /** The Retention document. */
+  readonly document: string
+  readonly count: number
+  /** Positions; between them others may have stayed. */
+  readonly first: string
+  readonly last: string
+  readonly bytes: number
+  /** The control plane's signature over the tombstones (JWS, typ `audit-deletion+jwt`). */
+  readonly statement: string
+}
+
+export interface LegalHoldEvent {
+  readonly kind: 'hold.created' | 'hold.released'
+  readonly hold: string
+  readonly by: string
+  readonly reason: string
+  readonly held_session?: string
+  readonly held_identity?: string
+  readonly held_target?: string
+  readonly from?: string
+  readonly to?: string
+}
+
+export interface SearchSaved {
+  readonly kind: 'search.saved' | 'search.deleted'
+  readonly by: string
+  readonly name: string
+  readonly shared: boolean
+}
+
+/** Events left the control plane as a file. */
+export interface AuditExported {
+  readonly kind: 'audit.exported'
+  readonly by: string
+  readonly format: string
+  /** The conditions, as they were asked for. */
+  readonly query: { readonly [name: string]: string | undefined }
 }
 
 export interface NodeEvent {

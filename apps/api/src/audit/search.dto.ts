@@ -19,6 +19,8 @@ export const searchQuerySchema = z.strictObject({
   recordings: z.enum(['true', 'false']).optional(),
   since: time.optional(),
   until: time.optional(),
+  /** Words of a command's text: `drop table`, `"drop table"`, `-orders`, `cust*`, `delete OR truncate`. */
+  statement: z.string().min(1).max(500).optional(),
   /** Anywhere in the record, without regard to case. */
   text: z.string().min(2).max(200).optional(),
   order: z.enum(['asc', 'desc']).optional(),

@@ -4,6 +4,7 @@ import { Prisma } from '../generated/prisma/client.js'
 import { actionsBelow } from './actions-below.js'
 import { selectRow, type EventRow } from './audit.repository.js'
 import type { SearchQuery } from './search.dto.js'
+import { statementQuery } from './statement-query.js'
 
 const escapeLike = (text: string): string => text.replaceAll(/[\\%_]/g, (c) => '\\' + c)
 
@@ -21,7 +22,14 @@ export class SearchRepository {
     return this.prisma.$transaction(
       async (tx) => {
         await tx.$executeRaw`SELECT set_config('statement_timeout', ${String(timeoutMs)}, true)`
-        return tx.$queryRaw<EventRow[]>`${selectRow} WHERE ${conditions(query, order)} ORDER BY "position" ${direction} LIMIT ${limit}`
+        const rows = (condition: Prisma.Sql): Prisma.Sql => Prisma.sql`(${selectRow} WHERE ${conditions(query, order)} AND ${condition} ORDER BY "position" ${direction} LIMIT ${limit})`
+        if (query.until === undefined) return tx.$queryRaw<EventRow[]>(rows(Prisma.sql`true`))
+        // What happened before may have been received long after, from an agent that was cut off: of later months, only
+        // what came late is looked at. The same expression as the index event_late_idx has.
+        const soon = Prisma.sql`${query.until}::timestamptz + interval '1 day'`
+        const inTime = rows(Prisma.sql`received_at < ${soon}`)
+        const late = rows(Prisma.sql`received_at >= ${soon} AND received_at - "time" > interval '1 day'`)
+        return tx.$queryRaw<EventRow[]>`${inTime} UNION ALL ${late} ORDER BY "position" ${direction} LIMIT ${limit}`
       },
       { maxWait: 15_000, timeout: timeoutMs + 5000 },
     )
@@ -38,12 +46,17 @@ function conditions(query: SearchQuery, order: 'asc' | 'desc'): Prisma.Sql {
   if (query.target !== undefined) all.push(Prisma.sql`target = ${query.target}`)
   if (query.decision !== undefined) all.push(Prisma.sql`decision = ${query.decision}`)
   if (query.session !== undefined) all.push(Prisma.sql`session_id = ${query.session}::uuid`)
-  if (query.since !== undefined) all.push(Prisma.sql`"time" >= ${query.since}::timestamptz`)
+  // Received before it happened, by a clock that is a day wrong: months before that needn't be looked at.
+  if (query.since !== undefined) all.push(Prisma.sql`"time" >= ${query.since}::timestamptz AND received_at >= ${query.since}::timestamptz - interval '1 day'`)
   if (query.until !== undefined) all.push(Prisma.sql`"time" < ${query.until}::timestamptz`)
-  if (query.kind !== undefined) all.push(Prisma.sql`(kind = ${query.kind} OR kind LIKE ${escapeLike(query.kind) + '.%'})`)
+  if (query.kind !== undefined) all.push(Prisma.sql`(kind = ${query.kind} OR kind COLLATE "C" >= ${query.kind + '.'} AND kind COLLATE "C" < ${query.kind + '/'})`)
   else if (query.recordings !== 'true') all.push(Prisma.sql`kind <> 'recording'`)
   if (query.action !== undefined) all.push(Prisma.sql`actions && ${actionsBelow(query.action)}::text[]`)
   if (query.object !== undefined) all.push(objectCondition(query.object))
+  if (query.statement !== undefined) {
+    const words = statementQuery(query.statement)
+    all.push(words === undefined ? Prisma.sql`false` : Prisma.sql`to_tsvector('simple'::regconfig, words) @@ to_tsquery('simple'::regconfig, ${words})`)
+  }
   if (query.text !== undefined) {
     // The body is JSON text, so what is looked for is written the way JSON writes it.
     const needle = escapeLike(JSON.stringify(query.text).slice(1, -1))

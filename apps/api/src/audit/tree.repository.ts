@@ -48,7 +48,8 @@ export class TreeRepository {
 
   async #leaves(from: bigint, count: number): Promise<Buffer[]> {
     const rows = await this.prisma.$queryRaw<{ index: bigint; hash: Uint8Array }[]>`
-      SELECT "position" - 1 AS index, hash FROM event WHERE "position" > ${from} AND "position" <= ${from + BigInt(count)} ORDER BY "position"`
+      SELECT "position" - 1 AS index, hash FROM event WHERE "position" > ${from} AND "position" <= ${from + BigInt(count)}
+      UNION ALL SELECT "position" - 1, hash FROM event_tombstone WHERE "position" > ${from} AND "position" <= ${from + BigInt(count)} ORDER BY index`
     return whole(rows, from, count).map(leafHash)
   }
 }

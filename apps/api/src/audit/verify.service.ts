@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common'
-import { AgentKeys, eventPart, readNote, SessionVerifier, type BadRecord, type SessionCounts } from '@sallyport/audit-log'
+import { AgentKeys, Deletions, eventPart, readNote, SessionVerifier, type BadRecord, type SessionCounts, type Tombstone } from '@sallyport/audit-log'
 import { KeysService } from '../keys/keys.service.js'
 import { RecordingPartsService } from '../recordings/recording-parts.service.js'
 import { AuditRepository, type EventRow } from './audit.repository.js'
@@ -10,6 +10,8 @@ import { ChainVerifier } from './verify.js'
 export interface Verification {
   readonly ok: boolean
   readonly checked: number
+  /** Records that retention deleted; tombstones stand for them. */
+  readonly deleted: number
   /** Sessions by how their agent vouches for them. */
   readonly sessions: SessionCounts
   /** End of what was checked. Keep it: a later run must contain it. */
@@ -21,6 +23,14 @@ export interface Verification {
   readonly problems: readonly BadRecord[]
 }
 
+type ControlKeys = Parameters<typeof readNote>[1]
+
+interface Place {
+  readonly position: bigint
+  readonly receivedAt: string
+}
+
+const start: Place = { position: 0n, receivedAt: '1970-01-01T00:00:00Z' }
 const pageSize = 2000
 const maxProblems = 100
 
@@ -49,10 +59,15 @@ export class VerifyService {
     const ends = await this.repository.ends()
     const keys = await this.keys.publicKeys()
     const reader = this.parts.reader()
-    const run = new Run(new SessionVerifier(new AgentKeys(keys)), notesOf([...(await this.repository.checkpoints()), ...(signed === undefined ? [] : [{ position: signed.size, note: signed.note }])]))
-    for (;;) {
-      const rows = await this.repository.page(run.chain.position, pageSize)
-      for (const row of rows) {
+    const run = new Run(new SessionVerifier(new AgentKeys(keys)), new Deletions(keys), notesOf([...(await this.repository.checkpoints()), ...(signed === undefined ? [] : [{ position: signed.size, note: signed.note }])]))
+    for (let after: Place = start; ; ) {
+      const rows = await this.repository.page(after, pageSize)
+      const end = rows.length < pageSize ? undefined : rows.at(-1)
+      for await (const row of this.#withTombstones(rows, run.chain.position, end?.position)) {
+        if (!('body' in row)) {
+          run.skip(row, keys)
+          continue
+        }
         const bad = run.check(row, keys)
         if (bad !== undefined) run.found(await this.#explain(bad, row))
         const piece = row.kind === 'recording' || row.kind === 'command.end' ? await reader.check(row.body) : undefined
@@ -61,12 +76,37 @@ export class VerifyService {
         if (run.full) return run.report()
       }
       await this.#compareTree(run)
-      if (rows.length < pageSize) break
+      if (end === undefined) break
+      after = end
     }
     if (ends.head === undefined && run.chain.checked > 0) run.found({ position: String(run.chain.position), problem: 'truncated: the row that names the end of the chain is not there' })
     const cut = truncation(run.chain.position, ends, signed)
     if (cut !== undefined) run.found(cut)
     return run.report()
+  }
+
+  /** Rows and, between them, what stays of deleted ones, in order; the latter up to a position, or to their end. */
+  async *#withTombstones(rows: readonly EventRow[], after: bigint, end: bigint | undefined): AsyncGenerator<EventRow | Tombstone> {
+    let at = 0
+    let tombstones: Tombstone[] = []
+    let more = true
+    for (let last = after; ; ) {
+      if (tombstones.length === 0 && more) {
+        tombstones = await this.repository.tombstones(last, pageSize)
+        more = tombstones.length === pageSize
+      }
+      const next = tombstones[0]
+      const row = rows[at]
+      if (next !== undefined && (end === undefined || next.position < end) && (row === undefined || next.position < row.position)) {
+        tombstones.shift()
+        last = next.position
+        yield next
+      } else if (row === undefined) return
+      else {
+        at += 1
+        yield row
+      }
+    }
   }
 
   /** Stored parts of the tree against those that the records make: proofs are made of them. */
@@ -98,6 +138,7 @@ class Run {
 
   constructor(
     private readonly sessions: SessionVerifier,
+    private readonly deletions: Deletions,
     private readonly notes: Map<bigint, Set<string>>,
   ) {}
 
@@ -110,20 +151,36 @@ class Run {
     if (!this.full) this.#problems.push(bad)
   }
 
-  check(row: EventRow, keys: Parameters<typeof readNote>[1]): BadRecord | undefined {
+  check(row: EventRow, keys: ControlKeys): BadRecord | undefined {
     const broken = this.chain.check(row)
     const session = this.sessions.check({ position: row.position, source: row.source, kind: row.kind, session: row.sessionId, seq: row.sourceSeq, text: eventPart(row.body) })
     if (broken === undefined && session !== undefined) this.found(session)
-    for (const note of this.notes.get(row.position) ?? []) {
+    if (row.kind === 'audit.deleted' && row.source === 'control-plane') {
+      const problem = this.deletions.learn(eventPart(row.body))
+      if (problem !== undefined) this.found({ position: String(row.position), problem })
+    }
+    this.#compare(row.position, keys)
+    return broken
+  }
+
+  /** A record that was deleted. */
+  skip(tombstone: Tombstone, keys: ControlKeys): void {
+    this.deletions.add(tombstone)
+    const bad = this.chain.skip(tombstone) ?? this.sessions.skip(tombstone)
+    if (bad !== undefined) this.found(bad)
+    this.#compare(tombstone.position, keys)
+  }
+
+  #compare(position: bigint, keys: ControlKeys): void {
+    for (const note of this.notes.get(position) ?? []) {
       const checkpoint = readNote(note, keys)
-      if (checkpoint?.size === row.position && checkpoint.root.equals(this.chain.root())) this.#agreed += 1
+      if (checkpoint?.size === position && checkpoint.root.equals(this.chain.root())) this.#agreed += 1
       // Said once: every later one disagrees as well.
       else if (!this.#disagrees) {
         this.#disagrees = true
-        this.found({ position: String(row.position), problem: checkpoint === undefined ? 'changed: the checkpoint of this position is not signed by the control plane' : 'changed: the control plane has signed another log up to this position; it was rewritten' })
+        this.found({ position: String(position), problem: checkpoint === undefined ? 'changed: the checkpoint of this position is not signed by the control plane' : 'changed: the control plane has signed another log up to this position; it was rewritten' })
       }
     }
-    return broken
   }
 
   takeSubtrees(): ReturnType<ChainVerifier['takeSubtrees']> {
@@ -132,11 +189,13 @@ class Run {
 
   report(): Verification {
     const { counts, bad } = this.sessions.finish(Date.now())
-    if (bad !== undefined) this.found(bad)
+    const { deleted, bad: undue } = this.deletions.finish()
+    for (const problem of [...undue, ...(bad === undefined ? [] : [bad])]) this.found(problem)
     const [first] = this.#problems
     return {
       ok: first === undefined,
       checked: this.chain.checked,
+      deleted,
       sessions: counts,
       head: { position: String(this.chain.position), hash: Buffer.from(this.chain.hash).toString('hex') },
       checkpoints: this.#agreed,

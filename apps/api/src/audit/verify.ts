@@ -1,4 +1,4 @@
-import { chainHash, Frontier, genesis, leafHash, type BadRecord, type Subtree } from '@sallyport/audit-log'
+import { chainHash, Frontier, genesis, leafHash, type BadRecord, type Subtree, type Tombstone } from '@sallyport/audit-log'
 import type { EventRow } from './audit.repository.js'
 import { deriveColumns, type EventColumns } from './body.js'
 
@@ -43,14 +43,27 @@ export class ChainVerifier {
     return bad
   }
 
-  #problem(row: EventRow): BadRecord | undefined {
+  /** As {@link check}, of a record that was deleted: its hash stands for it, and the next record names that. */
+  skip({ position, hash }: Pick<Tombstone, 'position' | 'hash'>): BadRecord | undefined {
+    const bad = this.#place(position)
+    this.#position = position
+    this.#previousHash = hash
+    if (!this.#missing) this.#edge.append(leafHash(hash), (subtree) => this.#subtrees.push(subtree))
+    return bad
+  }
+
+  #place(position: bigint): BadRecord | undefined {
     const expected = this.#position + 1n
-    if (row.position !== expected) {
-      this.#missing = true
-      if (row.position < expected) return { position: String(row.position), problem: 'forked: two records stand at this position' }
-      const last = row.position - 1n
-      return { position: String(expected), problem: expected === last ? 'missing: the record is not there' : `missing: the records ${expected} to ${last} are not there` }
-    }
+    if (position === expected) return undefined
+    this.#missing = true
+    if (position < expected) return { position: String(position), problem: 'forked: two records stand at this position' }
+    const last = position - 1n
+    return { position: String(expected), problem: expected === last ? 'missing: the record is not there' : `missing: the records ${expected} to ${last} are not there` }
+  }
+
+  #problem(row: EventRow): BadRecord | undefined {
+    const misplaced = this.#place(row.position)
+    if (misplaced !== undefined) return misplaced
     const linked = same(row.prevHash, this.#previousHash)
     const sealed = same(chainHash(row.prevHash, row.position, row.body), row.hash)
     if (!sealed || !linked) return { position: String(row.position), problem: describe(row, sealed) }
@@ -78,7 +91,7 @@ function differentColumn(row: EventRow): keyof EventColumns | undefined {
     return 'kind'
   }
   const names: readonly (keyof EventColumns)[] = [
-    'id', 'time', 'receivedAt', 'source', 'sourceSeq', 'kind', 'sessionId', 'command', 'identity', 'target', 'actions', 'objects', 'decision', 'rule',
+    'id', 'time', 'receivedAt', 'source', 'sourceSeq', 'kind', 'sessionId', 'command', 'identity', 'target', 'actions', 'objects', 'decision', 'rule', 'words',
   ]
   return names.find((name) => {
     const a = expected[name]

@@ -33,13 +33,17 @@ export function checkSet(current: readonly Document[], next: readonly Document[]
 const isActiveAdmin = (document: Document): boolean =>
   document.kind === 'User' && document.spec.roles.includes('admin') && !document.spec.disabled
 
-/** What isn't wrong, but will surprise: a hold that nobody, or too few, can release. */
+/** What isn't wrong, but will surprise: a hold that nobody, or too few, can release; a record that may have gaps. */
 export function warnings(documents: readonly Document[]): SetWarning[] {
   const users = documents.filter((document) => document.kind === 'User' && !document.spec.disabled)
   const groupsOf = new Map(users.map((user) => [user.name, groupsOfUser(user.name, documents)]))
   const found: SetWarning[] = []
   for (const policy of documents) {
     if (policy.kind !== 'Policy') continue
+    if (policy.spec.session.audit === 'best_effort') {
+      const message = `Policy "${policy.name}": with audit: best_effort, allowed commands go on when the agent can record nothing (its spool is full, or its disk fails); what they were is lost then, and a gap event says how many, of which session, and when`
+      found.push({ path: policy.path, line: policy.line, message })
+    }
     policy.spec.rules.forEach((rule, index) => {
       if (!rule.approvers) return
       const { groups, quorum } = rule.approvers

@@ -112,6 +112,12 @@ describe('documents', () => {
     expect(reply.body.warnings[0]).toMatchObject({ path: 'p.yaml', message: expect.stringContaining('nobody could release') })
   })
 
+  it('warns of a record that may have gaps', async () => {
+    const text = policy(allow, '[]', 'lax').replace('spec:', 'spec:\n  session: { audit: best_effort }')
+    const reply = await apply({ 'p.yaml': text }, { dry_run: true })
+    expect(reply.body.warnings).toContainEqual({ path: 'p.yaml', line: expect.any(Number), message: expect.stringMatching(/"lax".*best_effort.*go on when the agent can record nothing.*gap event/) })
+  })
+
   it('concurrent applies happen one after the other', async () => {
     const replies = await Promise.all(Array.from({ length: 5 }, (_, i) => apply({ 'p.yaml': policy(allow.replace('orders', `t${i}`), '[]', 'race') })))
     expect(replies.map((r) => r.status)).toEqual([200, 200, 200, 200, 200])

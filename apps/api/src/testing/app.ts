@@ -19,6 +19,7 @@ import { KeysService } from '../keys/keys.service.js'
 import { AgentLinkService } from '../nodes/agent-link.service.js'
 import { setupOpenapi } from '../openapi/openapi.js'
 import { PoliciesModule } from '../policies/policies.module.js'
+import { RetentionModule } from '../retention/retention.module.js'
 import { ProblemModule } from '../problem/problem.module.js'
 import { SessionsService } from '../sessions/sessions.service.js'
 import { exportJWK, generateKeyPair, SignJWT, type JWTPayload } from 'jose'
@@ -75,7 +76,7 @@ export async function startApp(): Promise<TestApp> {
       { provide: PrismaService, useValue: postgres.prisma },
       { provide: DATABASE_URL, useValue: postgres.url },
       { provide: KeysService, useValue: keys },
-      { provide: ENVIRONMENT, useValue: { SALLYPORT_DATA_DIR: dataDirectory } },
+      { provide: ENVIRONMENT, useValue: { SALLYPORT_DATA_DIR: dataDirectory, SALLYPORT_AUDIT_SIGN_SECONDS: '3600' } },
       { provide: AgentLinkService, useValue: link },
       { provide: SessionsService, useValue: sessions },
     ],
@@ -90,7 +91,7 @@ export async function startApp(): Promise<TestApp> {
   class NoKeysModule {}
 
   const testing = await Test.createTestingModule({
-    imports: [OutsideModule, ProblemModule, AuditModule, DocumentsModule, PoliciesModule, AccessModule, ApprovalsModule],
+    imports: [OutsideModule, ProblemModule, AuditModule, DocumentsModule, PoliciesModule, AccessModule, ApprovalsModule, RetentionModule],
   })
     .overrideModule(DatabaseModule)
     .useModule(NoDatabaseModule)
@@ -119,7 +120,7 @@ export async function startApp(): Promise<TestApp> {
         ...(body === undefined ? {} : { body: JSON.stringify(body) }),
       })
       const text = await response.text()
-      const isJson = response.headers.get('content-type')?.includes('json') ?? false
+      const isJson = /[/+]json\b/.test(response.headers.get('content-type') ?? '')
       return { status: response.status, body: isJson && text !== '' ? JSON.parse(text) : text, headers: response.headers }
     },
     async stop() {

@@ -38,8 +38,8 @@ export function makeSession(prisma: PrismaClient, agentId: string, more: Partial
 const chains = new Map<string, Map<number, string>>()
 
 /** A spool record as an agent writes it, in its session's chain. One with a number that is taken stands where the first one stood. */
-export function record(seq: number, kind: string, more: { readonly session?: string; readonly [name: string]: unknown }): Buffer {
-  const stamp = `"v":1,"seq":${seq},"time":"2026-01-02T03:04:05.678901Z"`
+export function record(seq: number, kind: string, more: { readonly session?: string; readonly [name: string]: unknown }, time = '2026-01-02T03:04:05.678901Z'): Buffer {
+  const stamp = `"v":1,"seq":${seq},"time":"${time}"`
   const event = JSON.stringify({ kind, ...more }).slice(1)
   const { session } = more
   if (session === undefined) return Buffer.from(`{${stamp},${event}`)
@@ -54,7 +54,7 @@ export function record(seq: number, kind: string, more: { readonly session?: str
 }
 
 /** A record of a command. */
-export function commandRecord(seq: number, session: string, text = 'SELECT * FROM orders', action = 'sql.select'): Buffer {
+export function commandRecord(seq: number, session: string, text = 'SELECT * FROM orders', action = 'sql.select', time?: string): Buffer {
   return record(seq, 'command', {
     session,
     command: seq,
@@ -62,5 +62,5 @@ export function commandRecord(seq: number, session: string, text = 'SELECT * FRO
     digest: '0'.repeat(64),
     effects: [{ action, resource: 'public.orders' }],
     decision: { verdict: 'allow', rule: 'p#0', reason: 'r', hint: '' },
-  })
+  }, time)
 }

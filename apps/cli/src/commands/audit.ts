@@ -4,58 +4,19 @@ import { createInterface } from 'node:readline'
 import { pipeline } from 'node:stream/promises'
 import { verifyBundle, type BundleVerification } from '@sallyport/audit-log'
 import type { Command } from 'commander'
-import { contextOf, instant, printerOf, say, whole } from '../context.js'
+import { contextOf, instant, printerOf, say } from '../context.js'
 import { exitCode, usageError } from '../errors.js'
 import { asFields, asList, text, type Fields } from '../http/record.js'
-import { shortTime } from '../output/printer.js'
-import type { Column } from '../output/table.js'
 import { visible, visibleJson } from '../output/visible.js'
+import { registerSearch } from './audit-search.js'
 import { comparePublished, notesIn } from './published.js'
-
-const columns: readonly Column<Fields>[] = [
-  { title: 'TIME', value: (event) => shortTime(text(event, 'time')) },
-  { title: 'EVENT', value: (event) => text(event, 'kind') },
-  { title: 'WHO', value: (event) => text(event, 'who') || text(event, 'user') || text(event, 'by') },
-  { title: 'TARGET', value: (event) => text(event, 'target') },
-  { title: 'DECISION', value: (event) => decision(event) },
-  { title: 'WHAT', value: (event) => what(event) },
-]
-
-interface SearchOptions {
-  readonly who?: string
-  readonly target?: string
-  readonly action?: string
-  readonly object?: string
-  readonly decision?: string
-  readonly kind?: string
-  readonly session?: string
-  readonly since?: string
-  readonly until?: string
-  readonly text?: string
-  readonly limit: number
-}
+import { registerRetention } from './retention.js'
 
 export function registerAudit(program: Command): void {
   const audit = program.command('audit').description('search and verify the audit chain')
 
-  audit.command('search')
-    .description('events, newest first')
-    .option('--who <name>', 'identity')
-    .option('--target <name>')
-    .option('--action <action>', 'effect action, like sql.delete')
-    .option('--object <name>', 'effect object, like public.orders')
-    .option('--decision <verdict>', 'allow, deny or hold')
-    .option('--kind <kind>', 'event kind, like command or session.start')
-    .option('--session <id>')
-    .option('--since <time>', 'RFC 3339, or a duration back from now like 2h', instant)
-    .option('--until <time>', 'RFC 3339, or a duration back from now', instant)
-    .option('--text <words>', "in the command's text")
-    .option('--limit <count>', 'at most so many', whole, 50)
-    .action(async ({ limit, who, target, action, object, decision: verdict, kind, session, since, until, text: words }: SearchOptions, command: Command) => {
-      const { api, printer } = contextOf(command)
-      const events = await api.list('/v1/events', { who, target, action, object, decision: verdict, kind, session, since, until, text: words }, limit)
-      printer.list(events, columns, 'No events.', events.map(flat))
-    })
+  registerSearch(audit)
+  registerRetention(audit)
 
   audit.command('bundle')
     .description('records as a file that a third party can verify: one session, or a range of time')
@@ -103,8 +64,8 @@ export function registerAudit(program: Command): void {
       const ok = answer['ok'] === true
       if (!ok) process.exitCode = exitCode.error
       const said = ok
-        ? [`The chain is whole: ${text(answer, 'checked')} events, head ${text(answer, 'head.position')} ${text(answer, 'head.hash')}`, sessionsLine(answer), `Checkpoints: ${text(answer, 'checkpoints')} signed, all fit`]
-        : [`The chain is BROKEN at position ${text(answer, 'first_bad.position')}: ${text(answer, 'first_bad.problem')}`, ...furtherProblems(answer), sessionsLine(answer)]
+        ? [`The chain is whole: ${text(answer, 'checked')} events${deletedPart(answer)}, head ${text(answer, 'head.position')} ${text(answer, 'head.hash')}`, sessionsLine(answer), `Checkpoints: ${text(answer, 'checkpoints')} signed, all fit`]
+        : [`The chain is BROKEN at position ${text(answer, 'first_bad.position')}: ${text(answer, 'first_bad.problem')}`, ...furtherProblems(answer), ...(answer['sessions'] === undefined ? [] : [sessionsLine(answer)])]
       printer.result(answer, () => said.map(visible).join('\n'))
     })
 }
@@ -113,6 +74,11 @@ interface VerifyOptions {
   readonly offline?: string
   readonly published?: string
   readonly keys?: string
+}
+
+function deletedPart(answer: Fields): string {
+  const deleted = text(answer, 'deleted')
+  return deleted === '' || deleted === '0' ? '' : ` and ${deleted} deleted by retention`
 }
 
 const shownProblems = 20
@@ -165,21 +131,7 @@ function sessionsLine(answer: Fields): string {
     ['open', 'open'],
     ['broken', 'BROKEN'],
   ].flatMap(([name = '', words = '']) => (count(name) === '0' ? [] : [`${count(name)} ${words}`]))
-  return [`Sessions: ${count('signed')} whole and signed by their agents`, ...rest].join(', ')
-}
-
-/** One level: what the API knows of the event (who, target, position), and over it the event as its source wrote it. */
-export function flat(item: Fields): Fields {
-  return { ...item, ...asFields(item['event']) }
-}
-
-function decision(event: Fields): string {
-  const verdict = text(event, 'decision.verdict')
-  return verdict === '' ? text(event, 'decision') : `${verdict} ${text(event, 'decision.rule')}`.trimEnd()
-}
-
-function what(event: Fields): string {
-  const shown = text(event, 'text') || text(event, 'tag') || text(event, 'reason') || text(event, 'summary')
-  if (shown !== '') return shown
-  return asList(event['effects']).map((effect) => `${text(effect, 'action')} ${text(effect, 'resource')}`).join(', ')
+  const gaps = count('gaps')
+  const told = gaps === '0' || gaps === '' ? '' : `\nGaps: ${gaps}, where commands of best_effort sessions went on without a record; see \`sallyport audit search --kind gap\``
+  return [`Sessions: ${count('signed')} whole and signed by their agents`, ...rest].join(', ') + told
 }

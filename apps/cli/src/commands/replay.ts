@@ -2,6 +2,7 @@ import { asFields, asList, asText, asTexts, text, type Fields } from '../http/re
 import { displayWidth } from '../output/table.js'
 import { visible, visibleBlock } from '../output/visible.js'
 import { effectLine } from './effects.js'
+import { gapText } from './gap.js'
 import { recordedText, recordings, type Recorded } from './recorded.js'
 
 /** Part of a session as it is replayed: text to print, or a terminal to play. */
@@ -65,6 +66,8 @@ function entry(event: Fields, recorded: boolean): string {
       const reviewers = asTexts(event['reviewers']).join(', ')
       return visible(`${at}  #${command} ${text(event, 'verdict')}${reviewers === '' ? '' : ` by ${reviewers}`}${suffix(text(event, 'reason'))}`)
     }
+    case 'gap':
+      return visible(`${at}  GAP ${gapText(event)}`)
     case 'command.end':
       return ended(event, at, recorded)
     default:

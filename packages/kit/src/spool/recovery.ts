@@ -24,6 +24,8 @@ export interface Unfinished {
   readonly started: number
   /** Its end is on record; only commands are open. */
   readonly ended: boolean
+  /** Its commands went on when they couldn't be recorded: what ran last may be missing. */
+  readonly bestEffort: boolean
 }
 
 export interface Recovered {
@@ -31,6 +33,8 @@ export interface Recovered {
   readonly unfinished: readonly Unfinished[]
   /** How far the chains of sessions had got, as far as the spool still holds them. */
   readonly heads: readonly RecoveredHead[]
+  /** When the record that was asked for was written; undefined when it isn't there. */
+  readonly time: string | undefined
 }
 
 export interface RecoveredHead extends SessionHead {
@@ -41,6 +45,7 @@ interface Tracked {
   readonly commands: Set<number>
   started: number
   ended: boolean
+  bestEffort: boolean
 }
 
 export function segmentName(firstSeq: number): string {
@@ -49,21 +54,25 @@ export function segmentName(firstSeq: number): string {
 
 const recordShape = z.object({
   seq: z.number().int(),
+  time: z.string().optional(),
   kind: z.string(),
   session: z.string().optional(),
   command: z.number().int().optional(),
+  audit: z.string().optional(),
   heads: z.array(z.looseObject({ session: z.string(), records: z.number() })).optional(),
 })
 
 /**
  * Reads every segment of a spool directory. A torn record at the very end (the machine lost power in mid-write) is cut
  * off; damage anywhere else is an error that names file and offset, because what follows can't be trusted to be whole.
+ * @param timeOf the record whose time is asked for
  */
-export function recover(directory: string): Recovered {
+export function recover(directory: string, timeOf = 1): Recovered {
   const names = fs.readdirSync(directory).filter((name) => name.endsWith('.spool')).sort()
   const segments: Segment[] = []
   const sessions = new Map<string, Tracked>()
   const heads = new Map<string, RecoveredHead>()
+  let time: string | undefined
   for (const [index, name] of names.entries()) {
     const file = path.join(directory, name)
     const firstSeq = Number.parseInt(name, 10)
@@ -72,15 +81,20 @@ export function recover(directory: string): Recovered {
     if (previous && previous.lastSeq + 1 !== firstSeq) {
       throw new SpoolCorruptError(`${file}: starts at record ${firstSeq}, but the segment before it ends at ${previous.lastSeq}`)
     }
-    segments.push(readSegment(file, firstSeq, index === names.length - 1, sessions, heads))
+    segments.push(
+      readSegment(file, firstSeq, index === names.length - 1, (record, payload) => {
+        if (record.seq === timeOf) time = record.time
+        follow(heads, record, payload, track(sessions, record))
+      }),
+    )
   }
   const unfinished = [...sessions]
     .filter(([, { commands, ended }]) => !ended || commands.size > 0)
-    .map(([session, { commands, started, ended }]) => ({ session, commands: [...commands], started, ended }))
-  return { segments, unfinished, heads: [...heads.values()] }
+    .map(([session, { commands, ...state }]) => ({ session, commands: [...commands], ...state }))
+  return { segments, unfinished, heads: [...heads.values()], time }
 }
 
-function readSegment(file: string, firstSeq: number, last: boolean, sessions: Map<string, Tracked>, heads: Map<string, RecoveredHead>): Segment {
+function readSegment(file: string, firstSeq: number, last: boolean, each: (record: z.infer<typeof recordShape>, payload: Buffer) => void): Segment {
   const bytes = fs.readFileSync(file)
   let offset = 0
   let seq = firstSeq - 1
@@ -98,8 +112,7 @@ function readSegment(file: string, firstSeq: number, last: boolean, sessions: Ma
     const record = recordShape.safeParse(parseJson(header))
     seq += 1
     if (!record.success || record.data.seq !== seq) throw new SpoolCorruptError(`${file}: record at byte ${offset} is not number ${seq}`)
-    const ended = track(sessions, record.data)
-    follow(heads, record.data, header, ended)
+    each(record.data, header)
     offset = scanned.next
   }
   return { file, firstSeq, lastSeq: seq, bytes: offset }
@@ -133,10 +146,11 @@ function hasRecordAfter(bytes: Buffer, offset: number): boolean {
 }
 
 /** Returns whether the record's session has ended. What was under way at the end may be closed behind it. */
-function track(sessions: Map<string, Tracked>, { kind, session, command }: z.infer<typeof recordShape>): boolean {
+function track(sessions: Map<string, Tracked>, { kind, session, command, audit }: z.infer<typeof recordShape>): boolean {
   if (session === undefined) return false
-  const state = sessions.get(session) ?? { commands: new Set<number>(), started: 0, ended: false }
+  const state = sessions.get(session) ?? { commands: new Set<number>(), started: 0, ended: false, bestEffort: false }
   sessions.set(session, state)
+  if (audit === 'best_effort') state.bestEffort = true
   if (kind === 'session.end') state.ended = true
   if (command === undefined) return state.ended
   if (kind === 'command') {

@@ -3,11 +3,12 @@ import fs from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import { genesisOf, headOf, keyIdOf, SessionVerifier } from '@sallyport/audit-log'
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import type { AgentEventBody } from '../event.js'
 import { digestOf, splitRecord } from '../recording/payload.js'
 import { SpoolCorruptError } from './recovery.js'
-import { Spool, SpoolError, timestamp } from './spool.js'
+import { Spool, SpoolError } from './spool.js'
+import { timestamp, wallClock } from './timestamp.js'
 
 let directory: string
 const open: Spool[] = []
@@ -55,7 +56,7 @@ test('a spool opened again goes on where the killed one ended', async () => {
   // No close: as after kill -9.
   const second = spoolOf()
   expect(second.lastSeq).toBe(3)
-  expect(second.unfinished).toEqual([{ session: 'a', commands: [1, 2], started: 2, ended: false }])
+  expect(second.unfinished).toEqual([{ session: 'a', commands: [1, 2], started: 2, ended: false, bestEffort: false }])
   expect(second.append(started('b')).seq).toBe(4)
   expect((await second.read(2, 1_000_000)).records).toHaveLength(3)
 })
@@ -156,6 +157,20 @@ test('timestamps have microseconds and are UTC', () => {
   expect(timestamp(1_700_000_000_123.456)).toBe('2023-11-14T22:13:20.123456Z')
 })
 
+test('the clock follows the system\'s when that is set, and has microseconds otherwise', () => {
+  const clock = wallClock()
+  const before = clock()
+  expect(Math.abs(before - Date.now())).toBeLessThan(60)
+  vi.useFakeTimers({ now: before + 3_600_000, toFake: ['Date'] })
+  try {
+    expect(clock() - before).toBeGreaterThan(3_599_000)
+    vi.setSystemTime(before - 3_600_000)
+    expect(clock() - before).toBeLessThan(-3_599_000)
+  } finally {
+    vi.useRealTimers()
+  }
+})
+
 test('sessions are chained and signed, and go on in their chain after a kill, also behind an unsigned end', async () => {
   const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
   const spki = publicKey.export({ type: 'spki', format: 'der' })
@@ -195,7 +210,7 @@ test('sessions are chained and signed, and go on in their chain after a kill, al
       seq += 1
     }
   }
-  expect(verifier.finish(0).counts).toEqual({ signed: 2, lost: 0, open: 1, broken: 0 })
+  expect(verifier.finish(0).counts).toEqual({ signed: 2, lost: 0, open: 1, broken: 0, gaps: 0 })
 })
 
 test('a record with a payload: the chain is over its header, also behind a restart', async () => {

@@ -1,10 +1,15 @@
 import fs from 'node:fs'
 import path from 'node:path'
 import type { AgentEventBody } from '../event.js'
+import { BacklogAge } from './backlog-age.js'
+import { ClosingRoom, shortened } from './closing-room.js'
 import { frameRecord, headerBytes, maxRecordBytes, scanRecord } from './record-file.js'
 import { joinRecord } from '../recording/payload.js'
+import type { ChainLink } from '@sallyport/audit-log'
 import { mintReceipt, type Receipt } from './receipt.js'
+import { timestamp, wallClock } from './timestamp.js'
 import { SessionChains, type ChainSigner } from './session-chains.js'
+import { ReserveFile } from './reserve-file.js'
 import { recover, segmentName, type Segment, type Unfinished } from './recovery.js'
 
 export interface SpoolOptions {
@@ -12,12 +17,18 @@ export interface SpoolOptions {
   /** Unacknowledged bytes that the spool holds before it refuses; default 256 MiB. */
   readonly maxBytes?: number
   readonly segmentBytes?: number
+  /** Room for what closes commands and sessions: beyond `maxBytes`, and held on the disk by a file; default 16 MiB. */
+  readonly reserveBytes?: number
+  /** A record that is unacknowledged for longer makes the spool {@link Spool.overdue}; default five minutes. */
+  readonly maxAgeMilliseconds?: number
   /** Written records are synced to disk within this time; default 25 ms (the design promises 50). */
   readonly syncMilliseconds?: number
   /** Without one nothing is signed: for tests alone. */
   readonly signer?: ChainSigner
   /** Wall clock in milliseconds, with fractions. */
   readonly now?: () => number
+  /** Milliseconds that no setting of the clock changes. */
+  readonly monotonic?: () => number
   /** Called once, when the spool begins to refuse everything: the disk failed, or its numbers can't be trusted. */
   readonly onFailure?: (error: SpoolError) => void
 }
@@ -33,9 +44,12 @@ export class SpoolError extends Error {
   }
 }
 
-const defaults = { maxBytes: 256 * 1024 * 1024, segmentBytes: 16 * 1024 * 1024, syncMilliseconds: 25 }
-/** Kept free for the records that close a command or a session, so that what was begun can always be closed. */
-const reservedBytes = 4 * 1024 * 1024
+const defaults = { maxBytes: 256 * 1024 * 1024, segmentBytes: 16 * 1024 * 1024, reserveBytes: 16 * 1024 * 1024, maxAgeMilliseconds: 300_000, syncMilliseconds: 25 }
+/** Room comes back by segments: the spool is so many of them at least. */
+const segmentsPerSpool = 16
+const leastSegmentBytes = 64 * 1024
+/** Who waits for room looks again after this time, though nothing was acknowledged: the disk may have got some. */
+const roomMilliseconds = 500
 const ackedMilliseconds = 1000
 const closingMilliseconds = 5
 /** How long an open session's newest record may stay unsigned. */
@@ -51,11 +65,16 @@ export class Spool {
   /** Unacknowledged bytes that it holds before it refuses. */
   readonly maxBytes: number
   readonly #segmentBytes: number
+  readonly #reserveBytes: number
   readonly #syncMilliseconds: number
   readonly #now: () => number
   readonly #onFailure: ((error: SpoolError) => void) | undefined
   readonly #segments: Segment[]
   readonly #chains: SessionChains
+  readonly #reserve: ReserveFile
+  readonly #closing: ClosingRoom
+  readonly #age: BacklogAge
+  readonly #forRoom = new Set<() => void>()
   #signTimer: NodeJS.Timeout | undefined
   readonly #unfinished: readonly Unfinished[]
   #fd: number
@@ -76,20 +95,26 @@ export class Spool {
   constructor(options: SpoolOptions) {
     this.#directory = options.directory
     this.maxBytes = options.maxBytes ?? defaults.maxBytes
-    this.#segmentBytes = options.segmentBytes ?? defaults.segmentBytes
+    this.#segmentBytes = options.segmentBytes ?? Math.min(defaults.segmentBytes, Math.max(leastSegmentBytes, Math.floor(this.maxBytes / segmentsPerSpool)))
+    this.#reserveBytes = options.reserveBytes ?? defaults.reserveBytes
     this.#syncMilliseconds = options.syncMilliseconds ?? defaults.syncMilliseconds
-    this.#now = options.now ?? (() => performance.timeOrigin + performance.now())
+    this.#now = options.now ?? wallClock()
     this.#onFailure = options.onFailure
     fs.mkdirSync(this.#directory, { recursive: true, mode: 0o700 })
-    const recovered = recover(this.#directory)
+    this.#acked = this.#readAcked()
+    const recovered = recover(this.#directory, this.#acked + 1)
     this.#segments = recovered.segments
     this.#unfinished = recovered.unfinished
     this.#chains = new SessionChains(options.signer, recovered.heads)
-    this.#acked = this.#readAcked()
     const last = this.#segments.at(-1)
     this.#nextSeq = Math.max(last ? last.lastSeq + 1 : 1, this.#acked + 1)
     this.#totalBytes = this.#segments.reduce((sum, segment) => sum + segment.bytes, 0)
     this.#fd = last && last.lastSeq + 1 === this.#nextSeq ? fs.openSync(last.file, 'a', 0o600) : this.#openSegment()
+    this.#closing = new ClosingRoom(recovered.unfinished)
+    this.#reserve = new ReserveFile(this.#directory, this.#reserveBytes)
+    this.#age = new BacklogAge(options.monotonic ?? (() => performance.now()), options.maxAgeMilliseconds ?? defaults.maxAgeMilliseconds)
+    // A clock that was set back between two runs makes the age too short, until this process has waited for so long itself.
+    if (this.lastSeq > this.#acked) this.#age.appended(this.#acked + 1, Math.max(0, this.#now() - Date.parse(recovered.time ?? '')) || 0)
     if (this.#chains.unsigned) this.#signLater()
   }
 
@@ -111,6 +136,26 @@ export class Spool {
   /** Why it refuses everything from now on; undefined while it takes records. Only a new start on a sound disk mends it. */
   get failure(): SpoolError | undefined {
     return this.#failure
+  }
+
+  /** Takes nothing but what closes something: it holds as much as it may, or the disk has no room. */
+  get full(): boolean {
+    return this.#totalBytes + this.#pendingBytes > this.maxBytes || !this.#reserve.take()
+  }
+
+  /** The oldest unacknowledged record has waited for longer than it may: nothing new should count on being sent soon. */
+  get overdue(): boolean {
+    return this.#age.overdue
+  }
+
+  /** Milliseconds since which the oldest unacknowledged record waits; 0 when none does. */
+  get backlogMilliseconds(): number {
+    return this.#age.milliseconds
+  }
+
+  /** Somebody waits for a record to be durable. */
+  get awaited(): boolean {
+    return this.#waiters.length > 0 || this.#forRoom.size > 0
   }
 
   /** Bytes on disk that wait for an acknowledgement. */
@@ -146,7 +191,26 @@ export class Spool {
   /** Resolves when the control plane has the record in its database. Rejects when the spool closes before. */
   durable(receipt: Receipt): Promise<void> {
     if (receipt.seq <= this.#acked) return Promise.resolve()
+    // Somebody waits: it must not lie here for the sake of being written with the next one.
+    try {
+      this.#flush()
+    } catch (error) {
+      return Promise.reject(error instanceof Error ? error : new Error(String(error)))
+    }
     return new Promise((resolve, reject) => this.#waiters.push({ seq: receipt.seq, resolve, reject }))
+  }
+
+  /** Resolves when it is worth trying again after a refusal for want of room: something was acknowledged, or a moment has passed. */
+  room(): Promise<void> {
+    return new Promise((resolve) => {
+      const again = (): void => {
+        clearTimeout(timer)
+        this.#forRoom.delete(again)
+        resolve()
+      }
+      const timer = setTimeout(again, roomMilliseconds)
+      this.#forRoom.add(again)
+    })
   }
 
   /** Takes the control plane's acknowledgement: everything up to `seq` may be forgotten here. */
@@ -164,6 +228,8 @@ export class Spool {
       this.#totalBytes -= gone.bytes
       fs.rmSync(gone.file, { force: true })
     }
+    this.#age.acknowledged(seq + 1, this.lastSeq)
+    for (const again of [...this.#forRoom]) again()
     this.#ackedTimer ??= setTimeout(() => this.#writeAcked(), ackedMilliseconds).unref()
     const due = this.#waiters.filter((waiter) => waiter.seq <= seq)
     this.#waiters = this.#waiters.filter((waiter) => waiter.seq > seq)
@@ -188,7 +254,8 @@ export class Spool {
 
   /** Resolves when there is a record above `seq`, or at once when there already is. */
   newRecords(seq: number): Promise<void> {
-    if (this.lastSeq > seq || this.#failure) return Promise.resolve()
+    // What is only staged can't be read yet.
+    if (this.lastSeq - this.#pending.length > seq || this.#failure) return Promise.resolve()
     return new Promise((resolve) => {
       this.#wake = resolve
     })
@@ -216,24 +283,43 @@ export class Spool {
     const seq = this.#nextSeq
     const session = 'session' in event ? event.session : undefined
     const link = session === undefined ? undefined : this.#chains.next(session)
-    const chain = link === undefined ? '' : `"chain":{"n":${link.n},"prev":"${link.prev}"},`
-    const text = `{"v":1,"seq":${seq},"time":"${timestamp(this.#now())}",${chain}${JSON.stringify(event).slice(1)}`
-    const header = Buffer.from(event.kind === 'session.signed' ? this.#chains.seal(text) : text, 'utf8')
-    const record = payload === undefined ? header : joinRecord(header, payload)
-    if (record.length > maxRecordBytes) throw new SpoolError('too_large', 'the event is larger than an audit record may be')
-    const total = this.#totalBytes + this.#pendingBytes + record.length
-    if (total > this.maxBytes + (closing ? reservedBytes : 0)) {
-      throw new SpoolError('full', 'the audit spool is full: the control plane has not acknowledged for too long')
+    const used = this.#totalBytes + this.#pendingBytes
+    let record = this.#encode(event, link, payload)
+    if (closing && (used + record.bytes.length > this.maxBytes || record.bytes.length > maxRecordBytes || !this.#reserve.held)) {
+      // A shortened end names no result any more.
+      record = this.#encode(shortened(event), link, event.kind === 'command.end' ? undefined : payload)
     }
-    const framed = frameRecord(record)
+    const { header, bytes } = record
+    if (bytes.length > maxRecordBytes) throw new SpoolError('too_large', 'the event is larger than an audit record may be')
+    if (used + bytes.length > this.maxBytes + (closing ? this.#reserveBytes : 0)) throw new SpoolError('full', 'the audit spool is full: the control plane has not acknowledged for too long')
+    if (!closing) this.#admit(event)
+    const framed = frameRecord(bytes)
     this.#pending.push(framed)
     this.#pendingBytes += framed.length
     this.#nextSeq = seq + 1
+    this.#age.appended(seq)
+    this.#closing.follow(event)
     if (session !== undefined && link !== undefined) {
-      if (this.#chains.written(session, link, header, event.kind === 'session.end')) this.#signNow()
+      if (this.#chains.written(session, link, header, event.kind === 'session.end') && !(this.full && event.kind !== 'session.end')) this.#signNow()
       else this.#signLater()
     }
     return mintReceipt(seq)
+  }
+
+  /** The chain is over the header alone. */
+  #encode(event: AgentEventBody, link: ChainLink | undefined, payload: Buffer | undefined): { readonly header: Buffer; readonly bytes: Buffer } {
+    const chain = link === undefined ? '' : `"chain":{"n":${link.n},"prev":"${link.prev}"},`
+    const text = `{"v":1,"seq":${this.#nextSeq},"time":"${timestamp(this.#now())}",${chain}${JSON.stringify(event).slice(1)}`
+    const header = Buffer.from(event.kind === 'session.signed' ? this.#chains.seal(text) : text, 'utf8')
+    return { header, bytes: payload === undefined ? header : joinRecord(header, payload) }
+  }
+
+  /** Nothing is begun for whose end there might be no room. */
+  #admit({ kind }: AgentEventBody): void {
+    if (!this.#reserve.take()) throw new SpoolError('full', 'the disk of the audit spool is full')
+    if ((kind === 'command' || kind === 'session.start') && this.#closing.bytes > this.#reserveBytes) {
+      throw new SpoolError('full', 'more is under way than the audit spool has room to close')
+    }
   }
 
   /** Vouches for what is staged by now. Leaves with it. */
@@ -276,25 +362,29 @@ export class Spool {
     this.#pending = []
     this.#pendingBytes = 0
     if (!bytes) return
-    let segment = this.#segments.at(-1)
-    try {
-      if (!segment || segment.bytes + bytes.length > this.#segmentBytes) {
-        this.#roll(this.#nextSeq - count)
-        segment = this.#segments.at(-1)
-      }
-      let written = 0
-      while (written < bytes.length) written += fs.writeSync(this.#fd, bytes, written, bytes.length - written)
-    } catch (error) {
-      throw this.#fail(new SpoolError('unwritable', `the audit spool can't be written (${errorCode(error)})`))
-    }
-    if (segment) {
-      segment.bytes += bytes.length
-      segment.lastSeq += count
-    }
+    const segment = this.#write(bytes, this.#nextSeq - count)
+    segment.bytes += bytes.length
+    segment.lastSeq += count
     this.#totalBytes += bytes.length
     this.#syncTimer ??= setTimeout(() => this.#sync(), this.#syncMilliseconds)
     this.#wake?.()
     this.#wake = undefined
+  }
+
+  /** What is already numbered and chained has to get to the disk: into the room that is held there, if need be. */
+  #write(bytes: Buffer, firstSeq: number): Segment {
+    let written = 0
+    for (;;) {
+      try {
+        let segment = this.#segments.at(-1)
+        if (segment === undefined || (written === 0 && segment.bytes > 0 && segment.bytes + bytes.length > this.#segmentBytes)) segment = this.#roll(firstSeq)
+        while (written < bytes.length) written += fs.writeSync(this.#fd, bytes, written, bytes.length - written)
+        return segment
+      } catch (error) {
+        const code = errorCode(error)
+        if ((code !== 'ENOSPC' && code !== 'EDQUOT') || !this.#reserve.release()) throw this.#fail(new SpoolError('unwritable', `the audit spool can't be written (${code})`))
+      }
+    }
   }
 
   #sync(): void {
@@ -308,12 +398,14 @@ export class Spool {
     })
   }
 
-  #roll(firstSeq: number): void {
-    const last = this.#segments.at(-1)
-    if (last && last.bytes === 0) return
-    fs.fdatasyncSync(this.#fd)
-    fs.closeSync(this.#fd)
+  #roll(firstSeq: number): Segment {
+    const full = this.#fd
     this.#fd = this.#openSegment(firstSeq)
+    fs.fdatasyncSync(full)
+    fs.closeSync(full)
+    const segment = this.#segments.at(-1)
+    if (segment === undefined) throw new Error('the segment was opened just now')
+    return segment
   }
 
   #openSegment(firstSeq = this.#nextSeq): number {
@@ -349,6 +441,7 @@ export class Spool {
     if (first && error.code !== 'closed') this.#onFailure?.(error)
     for (const waiter of this.#waiters) waiter.reject(error)
     this.#waiters = []
+    for (const again of [...this.#forRoom]) again()
     this.#wake?.()
     return error
   }
@@ -388,17 +481,3 @@ function syncDirectory(directory: string): void {
 function errorCode(error: unknown): string {
   return error instanceof Error && 'code' in error ? String(error.code) : 'unknown error'
 }
-
-/** RFC 3339 UTC with microseconds. */
-export function timestamp(milliseconds: number): string {
-  const whole = Math.floor(milliseconds)
-  if (whole !== lastWhole) {
-    lastWhole = whole
-    lastText = new Date(whole).toISOString().slice(0, -1)
-  }
-  const micros = Math.floor((milliseconds - whole) * 1000)
-  return `${lastText}${micros < 10 ? '00' : micros < 100 ? '0' : ''}${micros}Z`
-}
-
-let lastWhole = Number.NaN
-let lastText = ''

@@ -91,4 +91,13 @@ spec:
   batch: { records: 500, bytes: 1MiB }
   alertAfter: 5m
 `,
+  Retention: `apiVersion: sallyport.dev/v1
+kind: Retention
+metadata: { name: default }
+spec:
+  rules:
+    - { class: recordings, keepDays: 90, keepAtMost: 200000MiB }
+    - { class: commands, keepDays: 400 }
+    - { class: sessions, keepDays: 400 }
+`,
 }

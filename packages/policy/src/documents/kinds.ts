@@ -3,6 +3,7 @@ import type { DocumentContext } from './context.js'
 import { labelsField, nameField, textField } from './fields.js'
 import { groupSpec, identityProviderSpec, userSpec, workloadSpec } from './identity.js'
 import { policySpec } from './policy.js'
+import { retentionSpec } from './retention.js'
 import { sinkSpec } from './sink.js'
 import { targetSpec } from './target.js'
 
@@ -54,6 +55,7 @@ export function documentKinds(context: DocumentContext) {
     Target: defineKind('Target', targetSpec(context)),
     Policy: defineKind('Policy', policySpec(context)),
     Sink: defineKind('Sink', sinkSpec),
+    Retention: defineKind('Retention', retentionSpec),
   }
 }
 
@@ -69,6 +71,7 @@ export type GroupDocument = Read<'Group'>
 export type TargetDocument = Read<'Target'>
 export type PolicyDocument = Read<'Policy'>
 export type SinkDocument = Read<'Sink'>
+export type RetentionDocument = Read<'Retention'>
 export type Document = { [K in DocumentKind]: Read<K> }[DocumentKind]
 export type DocumentByKind = { readonly [K in DocumentKind]: Read<K> }
 
@@ -80,6 +83,7 @@ export const documentKindNames = [
   'Target',
   'Policy',
   'Sink',
+  'Retention',
 ] as const satisfies readonly DocumentKind[]
 
 export function isDocumentKind(text: unknown): text is DocumentKind {

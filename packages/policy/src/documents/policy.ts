@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { ActionIndex } from '../action-tree.js'
 import { detectorNames } from '../detectors/names.js'
 import { documentLimits } from '../limits.js'
-import type { Mask, Rule } from '../rule.js'
+import type { AuditMode, Mask, Rule } from '../rule.js'
 import type { DocumentContext } from './context.js'
 import {
   argvField,
@@ -75,9 +75,9 @@ const session = z
     idle: durationField(1, documentLimits.ttl_max_seconds)
       .optional()
       .meta({ description: 'A session that does nothing for so long is ended. Default 15m.' }),
-    audit: wordField(['spooled', 'strict']).optional().meta({
+    audit: wordField(['spooled', 'strict', 'best_effort']).optional().meta({
       description:
-        '`spooled`: recorded on the agent before the command runs. `strict`: durable in the control plane first. Default spooled.',
+        '`spooled`: recorded on the agent before the command runs. `strict`: durable in the control plane first, and so is its result before the client sees it. `best_effort`: allowed commands go on when the agent can record nothing, and a `gap` event says which; it holds only when every matching policy names it. Default spooled.',
     }),
     recordResults: sizeField(documentLimits.record_result_max_bytes)
       .optional()
@@ -103,7 +103,7 @@ const session = z
 export interface PolicySession {
   readonly ttl_seconds?: number
   readonly idle_seconds?: number
-  readonly audit?: 'spooled' | 'strict'
+  readonly audit?: AuditMode
   readonly record_result_bytes?: number
   readonly record_terminal_bytes?: number
   readonly record_input?: boolean

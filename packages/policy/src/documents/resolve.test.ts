@@ -70,6 +70,16 @@ describe('resolvePolicies', () => {
     expect(resolvePolicies(divided, ci, target)?.terms.record_input).toBe(false)
   })
 
+  it('takes the strictest audit; best_effort only when every policy names it', () => {
+    const policy = (audit: string): string => `{ subjects: [{ group: ci }], targets: { names: ["*"] }${audit === '' ? '' : `, session: { audit: ${audit} }`} }`
+    const modeOf = (...audits: string[]): string | undefined => resolvePolicies(policies(...audits.map(policy)), ci, target)?.terms.audit
+    expect(modeOf('best_effort')).toBe('best_effort')
+    expect(modeOf('best_effort', 'best_effort')).toBe('best_effort')
+    expect(modeOf('best_effort', '')).toBe('spooled')
+    expect(modeOf('best_effort', 'spooled')).toBe('spooled')
+    expect(modeOf('best_effort', 'strict', '')).toBe('strict')
+  })
+
   it('leaves other protocols’ actions out, but keeps positions', () => {
     const mixed = policies(
       '{ subjects: [{ group: ci }], targets: { names: ["*"] }, rules: [{ deny: x.run }, { deny: [x.run, sql.delete] }] }',

@@ -2,7 +2,7 @@ import { ActionIndex } from '../action-tree.js'
 import type { ActionTree } from '../effect.js'
 import { Glob } from '../glob.js'
 import { defaultLimits } from '../limits.js'
-import type { Mask, Rule, SessionTerms } from '../rule.js'
+import { auditModes, type AuditMode, type Mask, type Rule, type SessionTerms } from '../rule.js'
 import type { PolicyDocument } from './kinds.js'
 import type { PolicySession } from './policy.js'
 
@@ -29,8 +29,8 @@ export interface ResolvedPolicy {
  * Everything that the policies say about one identity on one target; undefined when none names both: no session then.
  *
  * Rules and masks of all of them hold together. Of the session's terms the tightest holds: the smallest ttl, idle,
- * recordResults and recordTerminal that any of them states, strict audit if any asks for it, typed input only if none that
- * speaks of it forbids to record it; what none states is the default.
+ * recordResults and recordTerminal that any of them states, strict audit if any asks for it and best_effort only if all of
+ * them do, typed input only if none that speaks of it forbids to record it; what none states is the default.
  * @param actions the target protocol's actions. With it, actions of other protocols are left out of the rules, and a rule
  *   left with none is left out itself
  */
@@ -81,9 +81,14 @@ function tightest(sessions: readonly PolicySession[]): SessionTerms {
   return {
     ttl_seconds: least('ttl_seconds'),
     idle_seconds: least('idle_seconds'),
-    audit: sessions.some((session) => session.audit === 'strict') ? 'strict' : defaultLimits.audit,
+    audit: strictest(sessions.map(({ audit }) => audit ?? defaultLimits.audit)),
     record_result_bytes: least('record_result_bytes'),
     record_terminal_bytes: least('record_terminal_bytes'),
     record_input: input.length === 0 ? defaultLimits.record_input : input.every(Boolean),
   }
+}
+
+/** A policy that says nothing asks for the default: no other one may take that away from the commands that it allows. */
+function strictest(modes: readonly AuditMode[]): AuditMode {
+  return auditModes[Math.max(...modes.map((mode) => auditModes.indexOf(mode)))] ?? 'strict'
 }

@@ -34,6 +34,7 @@ function classesOf({ kind, session, event }: ReadEvent): Classes {
       return { category: ['session'], type: ['end'] }
     case 'session.viewed':
     case 'session.signed':
+    case 'gap':
       return { category: ['session'], type: ['info'] }
     case 'credential.issued':
     case 'token.created':

@@ -59,8 +59,7 @@ class Answer implements OutputSink {
     const { response, inbound, context } = this
     const problem = this.#problem()
     if (problem !== undefined) {
-      inbound.fail(upstreamStatus(problem))
-      this.#finish({ status: 'error', error_code: problem.code })
+      this.#finish({ status: 'error', error_code: problem.code }, () => inbound.fail(upstreamStatus(problem)))
       response.destroy()
       return
     }
@@ -179,9 +178,8 @@ class Answer implements OutputSink {
     } catch (error) {
       if (!(error instanceof ResponseMaskError)) throw error
       const broken = violation('answered with JSON that can not be read')
-      this.inbound.fail(upstreamStatus(broken))
       this.response.destroy()
-      this.#finish({ status: 'error', error_code: broken.code })
+      this.#finish({ status: 'error', error_code: broken.code }, () => this.inbound.fail(upstreamStatus(broken)))
       return false
     }
   }

@@ -145,8 +145,8 @@ export class RequestHandler {
     } catch (error) {
       if (inbound.gone.aborted) return void (await guard.finish(permit, { status: 'cancelled', rows: 0, bytes: 0, masked: 0 }))
       if (!(error instanceof UpstreamError)) throw error
-      inbound.fail(upstreamStatus(error))
       await guard.finish(permit, { status: 'error', rows: 0, bytes: 0, masked: 0, error_code: error.code })
+      inbound.fail(upstreamStatus(error))
       return
     }
     await relayAnswer(response, inbound, { guard, running, permit, shape: shapeOf(request), resource: resourceOf(request), warnings, active, fatal })

@@ -23,8 +23,8 @@ export async function runPortForward(inbound: Inbound, request: ResourceRequest,
   } catch (error) {
     const status = error instanceof NotSwitchedError ? statusObject(error.status >= 400 ? error.status : 502, 'the API server did not open the port-forward') : error instanceof UpstreamError ? upstreamStatus(error) : undefined
     if (status === undefined) throw error
-    inbound.fail(status)
     await guard.finish(permit, { status: 'error', rows: 0, bytes: 0, masked: 0, error_code: String(status.code) })
+    inbound.fail(status)
     return
   }
   let bytes = 0
@@ -69,8 +69,8 @@ async function forward(client: ForwardedConnection, request: ResourceRequest, ta
     upstream = await target.open(client.port)
   } catch (error) {
     if (!(error instanceof StreamsError)) throw error
-    client.fail('Sallyport: the API server did not open the connection.')
     await guard.finish(decided, { status: 'error', rows: 0, bytes: 0, masked: 0, error_code: error.code })
+    client.fail('Sallyport: the API server did not open the connection.')
     return
   }
   let bytes = 0

@@ -17,6 +17,7 @@ import {
   rowsOfTag,
 } from '../codec/index.js'
 import { txFailed, txIdle, txOpen, type Conversation } from './conversation.js'
+import { need, runOf, unexpected } from './expected-answer.js'
 import type { Expected, Run } from './expected.js'
 import { CopyOut } from './copy-out.js'
 import { hiddenAnswers, hiddenCell } from './hidden.js'
@@ -101,8 +102,7 @@ export class TargetSide {
         this.#parameterStatus(buffer, start, end)
         return undefined
       case backend.errorResponse:
-        this.#error(buffer, start, end)
-        return undefined
+        return this.#error(buffer, start, end)
       default:
         return this.#answer(type, buffer, start, end)
     }
@@ -150,14 +150,12 @@ export class TargetSide {
         return undefined
       case 'sync':
         need(type, backend.readyForQuery)
-        this.#ready(decodeReadyForQuery(buffer, start, end))
-        break
+        return this.#readyShown(buffer, start, end)
       case 'poison':
         // After the error of a simple query comes its ReadyForQuery; nothing else can.
         if (head.protocol !== 'simple' || !head.reported) throw unexpected(type)
         need(type, backend.readyForQuery)
-        this.#ready(decodeReadyForQuery(buffer, start, end))
-        break
+        return this.#readyShown(buffer, start, end)
     }
     expected.shift()
     this.#pass(buffer, start, end)
@@ -169,10 +167,7 @@ export class TargetSide {
     switch (type) {
       case backend.readyForQuery:
         for (const left of query.runs) this.#c.finish(left, 'cancelled')
-        this.#ready(decodeReadyForQuery(buffer, start, end))
-        this.#c.expected.shift()
-        this.#pass(buffer, start, end)
-        return undefined
+        return this.#readyShown(buffer, start, end)
       case backend.rowDescription:
         if (!run) throw unexpected(type)
         run.fields = decodeRowDescription(buffer, start, end)
@@ -220,13 +215,27 @@ export class TargetSide {
       this.#pass(buffer, start, end)
       return undefined
     }
-    const bytes = buffer.subarray(start, end)
-    return durable.then(
-      () => {
-        this.#emit(bytes)
-      },
-      () => this.#c.fail(new ProtocolError('the result was not shown: its audit record could not be made durable', '57P03')),
-    )
+    return this.#whenDurable([durable], buffer.subarray(start, end))
+  }
+
+  /** In a strict session, what tells the client of an end waits until that end is durable. */
+  #whenDurable(ends: readonly Promise<void>[], bytes: Buffer): Promise<void> | undefined {
+    if (ends.length > 0) {
+      return Promise.all(ends).then(
+        () => this.#emit(bytes),
+        () => this.#c.fail(new ProtocolError('the result was not shown: its audit record could not be made durable', '57P03')),
+      )
+    }
+    this.#emit(bytes)
+    return undefined
+  }
+
+  #readyShown(buffer: Buffer, start: number, end: number): Promise<void> | undefined {
+    const ends = this.#ready(decodeReadyForQuery(buffer, start, end))
+    this.#c.expected.shift()
+    if (ends.length > 0) return this.#whenDurable(ends, buffer.subarray(start, end))
+    this.#pass(buffer, start, end)
+    return undefined
   }
 
   #completed(run: Run): void {
@@ -285,7 +294,7 @@ export class TargetSide {
       query.resolve(query.rows)
     } else {
       need(type, hiddenAnswers[head.step])
-      if (head.step === 'sync') this.#ready(decodeReadyForQuery(buffer, start, end))
+      if (head.step === 'sync') void this.#ready(decodeReadyForQuery(buffer, start, end))
     }
     this.#c.expected.shift()
   }
@@ -355,7 +364,7 @@ export class TargetSide {
 
   // ---- errors and state
 
-  #error(buffer: Buffer, start: number, end: number): void {
+  #error(buffer: Buffer, start: number, end: number): Promise<void> | undefined {
     const c = this.#c
     const fields = decodeNotice(buffer, start, end)
     const { expected } = c
@@ -376,11 +385,15 @@ export class TargetSide {
           hint: 'Roll back and try again; the agent role needs to read the system catalogs.',
         }),
       )
-    } else this.#emit(encodeNotice(backend.errorResponse, shown))
-    if (run) {
-      c.finish(run, fields.get('C') === '57014' ? 'cancelled' : 'error', undefined, shown)
-      c.names.failed(run.analysis)
     }
+    const ended = run && c.finishDurably(run, fields.get('C') === '57014' ? 'cancelled' : 'error', undefined, shown)
+    if (run) c.names.failed(run.analysis)
+    this.#errorEnds(head)
+    return head?.kind === 'poison' || head?.kind === 'hidden' ? undefined : this.#whenDurable(ended ? [ended] : [], encodeNotice(backend.errorResponse, shown))
+  }
+
+  /** What the target answers no more after an error. */
+  #errorEnds(head: Expected | undefined): void {
     switch (head?.kind) {
       case undefined:
       case 'query':
@@ -417,14 +430,16 @@ export class TargetSide {
     }
   }
 
-  #ready(status: number): void {
+  /** Returns the ends of portals that have to be durable before the client hears of it. */
+  #ready(status: number): Promise<void>[] {
     const c = this.#c
     c.status = status
-    if (status !== txIdle) return
+    if (status !== txIdle) return []
     // Portals end with their transaction.
-    for (const portal of c.portals.values()) this.#close(portal.run)
+    const ends = [...c.portals.values()].flatMap(({ run }) => c.finishDurably(run, run.rows > 0 ? 'ok' : 'cancelled') ?? [])
     c.portals.clear()
     c.names.transactionEnded()
+    return ends
   }
 
   /** A portal that will give no more rows: begun and left, or never executed. */
@@ -482,18 +497,4 @@ export class TargetSide {
     this.#source = undefined
     this.blocked = !this.#c.client.write(source.subarray(this.#from, this.#to))
   }
-}
-
-/** The command whose results come now. */
-function runOf(head: Expected | undefined): Run | undefined {
-  if (head?.kind === 'query') return head.runs[head.current]
-  return head?.kind === 'execute' ? head.portal.run : undefined
-}
-
-function need(type: number, wanted: number): void {
-  if (type !== wanted) throw unexpected(type)
-}
-
-function unexpected(type: number): ProtocolError {
-  return new ProtocolError(`the target sent an unexpected message '${String.fromCharCode(type)}'`)
 }

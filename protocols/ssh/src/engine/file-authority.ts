@@ -10,8 +10,8 @@ export interface FileContext {
   onHeld(notice: HeldNotice): void
   /** Told when one is denied, where the protocol has no words that its clients show. */
   onDenied?(denial: Denial): void
-  /** The end of an operation could not be recorded. */
-  fatal(error: unknown): void
+  /** A strict session: the client may hear of the operation's end once this resolves. */
+  onEnd(recorded: Promise<void>): void
 }
 
 /** Lets the guard decide the operations of a file transfer, one command for each. */
@@ -53,5 +53,5 @@ function finish(context: FileContext, permit: Permit, result: FileResult): void 
     ...(sha256 === undefined ? {} : { sha256 }),
     ...(done.has(status) ? {} : { error_code: status }),
   })
-  recorded?.catch((error: unknown) => context.fatal(error))
+  if (recorded !== undefined) context.onEnd(recorded)
 }

@@ -30,6 +30,10 @@ export class RunningTransfer implements RunningChannel {
   #bytes = 0
   #exit: RequestOf<'exit-status'> | RequestOf<'exit-signal'> | undefined
   #over = false
+  /** Ends that are not durable yet, what the client is not shown before, and what comes then. */
+  #unrecorded = 0
+  readonly #heldBack: Buffer[] = []
+  #whenShown: (() => void) | undefined
 
   constructor(stream: ClientChannel, permit: Permit, wire: WireChannel, context: ChannelContext, scp: ScpMode | undefined) {
     this.#stream = stream
@@ -43,7 +47,7 @@ export class RunningTransfer implements RunningChannel {
       onHeld: (notice) => wire.write(Buffer.from(heldText(notice)), true),
       // SFTP carries a text with its refusal, but OpenSSH's clients show their own; scp shows the one that it is given.
       ...(scp === undefined ? { onDenied: (denial) => this.#tellDenied(denial) } : {}),
-      fatal: (error) => context.fatal(error),
+      onEnd: (recorded) => this.#holdBack(recorded),
     })
     const sinks: FilterSinks = {
       toServer: (bytes) => {
@@ -51,9 +55,8 @@ export class RunningTransfer implements RunningChannel {
       },
       toClient: (bytes) => {
         this.#bytes += bytes.length
-        if (wire.write(bytes)) return
-        stream.pause()
-        void wire.drained().then(() => stream.resume())
+        if (this.#unrecorded > 0) this.#heldBack.push(bytes)
+        else this.#show(bytes)
       },
       fail: (reason) => {
         wire.write(Buffer.from(`Sallyport: ${reason}\r\n`), true)
@@ -132,6 +135,28 @@ export class RunningTransfer implements RunningChannel {
     }
   }
 
+  /** In a strict session the client sees nothing more until the end of an operation is durable; the target waits meanwhile. */
+  #holdBack(recorded: Promise<void>): void {
+    this.#unrecorded += 1
+    this.#stream.pause()
+    recorded.then(
+      () => {
+        this.#unrecorded -= 1
+        if (this.#unrecorded > 0) return
+        for (const bytes of this.#heldBack.splice(0)) this.#show(bytes)
+        this.#stream.resume()
+        this.#whenShown?.()
+      },
+      (error: unknown) => this.#context.fatal(error),
+    )
+  }
+
+  #show(bytes: Buffer): void {
+    if (this.#wire.write(bytes)) return
+    this.#stream.pause()
+    void this.#wire.drained().then(() => this.#stream.resume())
+  }
+
   #finish(): void {
     if (this.#over) return
     this.#over = true
@@ -140,19 +165,24 @@ export class RunningTransfer implements RunningChannel {
     const cancelled = this.#cancel.signal.aborted
     try {
       this.#filter.close()
-      void this.#context.guard.finish(this.#permit, {
+      const recorded = this.#context.guard.finish(this.#permit, {
         status: cancelled ? 'cancelled' : 'ok',
         ...(exit === undefined ? {} : { tag: exit.type === 'exit-status' ? `exit ${exit.status}` : `signal ${exit.name}` }),
         rows: 0,
         bytes: this.#bytes,
         masked: 0,
       })
+      if (recorded !== undefined) this.#holdBack(recorded)
     } catch (error) {
       this.#context.fatal(error)
       return
     }
-    if (exit !== undefined) this.#wire.notify(exit)
-    this.#wire.eof()
-    this.#wire.close()
+    const close = (): void => {
+      if (exit !== undefined) this.#wire.notify(exit)
+      this.#wire.eof()
+      this.#wire.close()
+    }
+    if (this.#unrecorded > 0) this.#whenShown = close
+    else close()
   }
 }

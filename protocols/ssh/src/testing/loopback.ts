@@ -147,7 +147,7 @@ export class Loopback {
     const guard = new SessionGuard({
       grant,
       actions: sshDescriptor.actions,
-      spool: { append, appendClosing: append, durable: () => Promise.resolve() },
+      spool: { append, appendClosing: append, durable: () => Promise.resolve(), room: () => Promise.resolve(), overdue: false, backlogMilliseconds: 0 },
       approvals: { request: (ask) => this.#ask(ask) },
       signal: controller.signal,
     })

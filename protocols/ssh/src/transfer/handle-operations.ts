@@ -194,15 +194,18 @@ export class HandleOperations {
         sized()
       })
     }
+    let closedAnswer: Buffer | undefined
     this.#link.forward(frame, [], (reply, answer) => {
       if (!(reply.kind === 'status' && reply.code === status.ok)) handle.writeFailed(outcome(reply))
-      this.#toClient.add(answer)
+      closedAnswer = answer
       closed()
     })
     handle.whenSettled(() => {
       const result = handle.result(size === undefined ? undefined : Number(size))
       handle.release()
+      // Its end stands in the record before the client hears of it.
       handle.finish(result)
+      if (closedAnswer !== undefined) this.#toClient.add(closedAnswer)
     })
   }
 

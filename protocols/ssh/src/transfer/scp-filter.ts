@@ -159,16 +159,18 @@ export class ScpFilter {
       return false
     }
     if (first === 0) {
-      this.#toSource(this.#sink.take(1))
+      // An end stands in the record before the client hears of it.
+      const goAhead = this.#sink.take(1)
       this.#answered(state, true)
+      this.#toSource(goAhead)
       return true
     }
     if (first !== 1 && first !== 2) throw new TransferProtocolError('invalid scp answer')
     const line = this.#sink.line(maxLineBytes)
     if (line === undefined) return false
     if (state === 'start' && this.#mode.direction === 'write') return this.#screened(line, (shown) => this.#toSource(shown))
-    this.#toSource(line)
     this.#answered(state, false)
+    this.#toSource(line)
     return true
   }
 

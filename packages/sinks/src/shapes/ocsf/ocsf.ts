@@ -58,7 +58,7 @@ function controlOf({ kind, event }: ReadEvent): Fields | undefined {
 
 function severityOf({ kind, event }: ReadEvent): readonly [number, string] {
   if (kind === 'alert') return [4, 'High']
-  if (kind === 'auth.failed' || kind === 'session.refused' || kind === 'session.lost' || kind === 'sink.failing' || verdictOf(event) === 'deny') return [3, 'Medium']
+  if (kind === 'auth.failed' || kind === 'session.refused' || kind === 'session.lost' || kind === 'sink.failing' || kind === 'gap' || verdictOf(event) === 'deny') return [3, 'Medium']
   return kind === 'command' && verdictOf(event) === 'hold' ? [2, 'Low'] : [1, 'Informational']
 }
 
@@ -92,6 +92,10 @@ function classify(read: ReadEvent): Classified {
       const started = kind === 'agent.start' || kind === 'node.connected'
       const app = present({ name: textOf(event['name']) ?? 'sallyport-agent', uid: textOf(event['node']) ?? textOf(head['source']), version: textOf(event['version']) })
       return { class: 'lifecycle', activity: started ? 3 : 4, activityName: started ? 'Start' : 'Stop', fields: { app } }
+    }
+    case 'gap': {
+      const desc = `Without a record: commands ${numberOf(event['first_command']) ?? 1} to ${numberOf(event['last_command']) ?? 'unknown'} of session ${textOf(event['session']) ?? 'unknown'} (${textOf(event['reason']) ?? 'unknown'})`
+      return { class: 'finding', activity: 1, activityName: 'Create', fields: { finding_info: present({ uid: read.id, title: 'Gap in the audit record', desc }), is_alert: true } }
     }
     case 'alert':
       return { class: 'finding', activity: 1, activityName: 'Create', fields: { finding_info: present({ uid: read.id, title: textOf(event['code']) ?? kind, desc: textOf(event['message']) }), is_alert: true } }

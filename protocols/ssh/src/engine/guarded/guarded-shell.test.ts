@@ -93,7 +93,7 @@ async function setup(): Promise<Setup> {
   const guard = new SessionGuard({
     grant: await verifyGrant(jws, new Map([['k', keys.publicKey]]), 'a', now),
     actions: sshDescriptor.actions,
-    spool: { append, appendClosing: append, durable: () => Promise.resolve() },
+    spool: { append, appendClosing: append, durable: () => Promise.resolve(), room: () => Promise.resolve(), overdue: false, backlogMilliseconds: 0 },
     approvals: { request: () => { throw new Error('nothing is held here') } },
     signal: new AbortController().signal,
   })

@@ -1,0 +1,105 @@
+import { Body, Controller, Get, HttpCode, Param, ParseUUIDPipe, Post } from '@nestjs/common'
+import { ApiBearerAuth, ApiOperation, ApiTags } from '@nestjs/swagger'
+import { v7 as uuid } from 'uuid'
+import { z } from 'zod'
+import { CurrentUser, Permission } from '../access/permission.js'
+import type { Principal } from '../access/principal.js'
+import { EventsService } from '../audit/events.service.js'
+import { ApiBodyOf } from '../openapi/schema.js'
+import { notFound } from '../problem/problem.js'
+import { ZodPipe } from '../problem/zod.pipe.js'
+import { RetentionRepository } from './retention.repository.js'
+import { RetentionService, type RetentionReport } from './retention.service.js'
+
+const text = z.string().min(1).max(253)
+const moment = z.iso.datetime({ offset: true }).transform((given) => new Date(given))
+const holdSchema = z
+  .strictObject({ reason: z.string().min(3).max(2000), session: z.uuid().optional(), identity: text.optional(), target: text.optional(), from: moment.optional(), to: moment.optional() })
+  .refine(({ session, identity, target, from, to }) => [session, identity, target, from, to].some((value) => value !== undefined), {
+    error: 'say what is held: session, identity, target, from or to',
+  })
+const releaseSchema = z.strictObject({ reason: z.string().min(3).max(2000) })
+
+@ApiTags('audit')
+@ApiBearerAuth()
+@Controller('v1/audit')
+export class RetentionController {
+  constructor(
+    private readonly retention: RetentionService,
+    private readonly repository: RetentionRepository,
+    private readonly events: EventsService,
+  ) {}
+
+  @Get('retention')
+  @Permission('auditor')
+  @ApiOperation({ summary: 'What retention would delete now' })
+  async preview(): Promise<{ items: RetentionReport[] }> {
+    return { items: await this.retention.preview() }
+  }
+
+  @Post('retention/run')
+  @Permission('admin')
+  @HttpCode(200)
+  @ApiOperation({ summary: 'Delete what Retention documents no longer keep, now; otherwise it happens every hour' })
+  async run(): Promise<{ items: RetentionReport[] }> {
+    return { items: await this.retention.run() }
+  }
+
+  @Get('holds')
+  @Permission('auditor')
+  @ApiOperation({ summary: 'Legal holds, also released ones, newest first' })
+  async holds() {
+    const rows = await this.repository.holds()
+    return {
+      items: rows.map((row) => ({
+        id: row.id,
+        reason: row.reason,
+        session: row.sessionId,
+        identity: row.identity,
+        target: row.target,
+        from: row.fromTime?.toISOString() ?? null,
+        to: row.toTime?.toISOString() ?? null,
+        created_by: row.createdBy,
+        created_at: row.createdAt.toISOString(),
+        released_by: row.releasedBy,
+        released_at: row.releasedAt?.toISOString() ?? null,
+      })),
+    }
+  }
+
+  @Post('holds')
+  @Permission('admin')
+  @ApiBodyOf(holdSchema)
+  @ApiOperation({ summary: 'Hold events: whatever fits all that is given is not deleted until the hold is released' })
+  async hold(@Body(new ZodPipe(holdSchema)) { reason, session, identity, target, from, to }: z.infer<typeof holdSchema>, @CurrentUser() user: Principal): Promise<{ id: string }> {
+    const id = uuid()
+    await this.repository.transaction(async (tx) => {
+      await this.repository.addHold(tx, {
+        id,
+        reason,
+        sessionId: session ?? null,
+        identity: identity ?? null,
+        target: target ?? null,
+        fromTime: from ?? null,
+        toTime: to ?? null,
+        createdBy: user.user,
+        createdAt: new Date(),
+      })
+      const held = { ...(session === undefined ? {} : { held_session: session }), ...(identity === undefined ? {} : { held_identity: identity }), ...(target === undefined ? {} : { held_target: target }) }
+      await this.events.appendWithin(tx, [{ kind: 'hold.created', hold: id, by: user.user, reason, ...held, ...(from === undefined ? {} : { from: from.toISOString() }), ...(to === undefined ? {} : { to: to.toISOString() }) }])
+    })
+    return { id }
+  }
+
+  @Post('holds/:id/release')
+  @Permission('admin')
+  @HttpCode(204)
+  @ApiBodyOf(releaseSchema)
+  @ApiOperation({ summary: 'Release a legal hold' })
+  async release(@Param('id', ParseUUIDPipe) id: string, @Body(new ZodPipe(releaseSchema)) { reason }: z.infer<typeof releaseSchema>, @CurrentUser() user: Principal): Promise<void> {
+    await this.repository.transaction(async (tx) => {
+      if (!(await this.repository.releaseHold(tx, id, user.user, new Date()))) throw notFound('legal hold with this id that is not released')
+      await this.events.appendWithin(tx, [{ kind: 'hold.released', hold: id, by: user.user, reason }])
+    })
+  }
+}
