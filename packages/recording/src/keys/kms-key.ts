@@ -16,7 +16,8 @@ export function kmsKey(access: AwsAccess, keyId: string): KeyEncryptionKey {
     })
     const fields = fieldsOf(answer.body)
     if (answer.status !== 200) {
-      const type = String(fields['__type'] ?? '').replace(/^.*#/, '').replaceAll(/[^A-Za-z]/g, '')
+      const given = fields['__type']
+      const type = (typeof given === 'string' ? given : '').replace(/^.*#/, '').replaceAll(/[^A-Za-z]/g, '')
       throw new KeyError(type === 'InvalidCiphertextException' ? 'refused' : 'unavailable', `KMS answered ${answer.status} ${type}`.trim())
     }
     const value = fields[name]
