@@ -22,7 +22,7 @@ fail() {
 
 node_fits() {
   command -v "$1" >/dev/null 2>&1 &&
-    "$1" -e 'const [a, b] = process.versions.node.split(".").map(Number); process.exit(a > 22 || (a === 22 && b >= 12) ? 0 : 1)' 2>/dev/null
+    "$1" -e 'const [a, b] = process.versions.node.split(".").map(Number); process.exit(a > 22 || (a === 22 && b >= 15) ? 0 : 1)' 2>/dev/null
 }
 
 # The name of the npm package that holds Node's binary for this machine.
@@ -30,12 +30,12 @@ node_package() {
   case "$(uname -s)" in
     Linux) os=linux ;;
     Darwin) os=darwin ;;
-    *) fail "no Node >= 22.12 found, and none can be installed for $(uname -s): install one from nodejs.org" ;;
+    *) fail "no Node >= 22.15 found, and none can be installed for $(uname -s): install one from nodejs.org" ;;
   esac
   case "$(uname -m)" in
     x86_64 | amd64) cpu=x64 ;;
     aarch64 | arm64) cpu=arm64 ;;
-    *) fail "no Node >= 22.12 found, and none can be installed for $(uname -m): install one from nodejs.org" ;;
+    *) fail "no Node >= 22.15 found, and none can be installed for $(uname -m): install one from nodejs.org" ;;
   esac
   printf 'node-%s-%s' "$os" "$cpu"
 }

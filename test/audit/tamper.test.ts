@@ -45,7 +45,7 @@ beforeAll(async () => {
   await eventually(async () => (await rows("kind = 'session.signed'")).length >= sessions, 'the ends are signed')
 })
 
-const tables = ['event', 'audit_head', 'audit_tree', 'audit_checkpoint', 'node']
+const tables = ['event', 'audit_head', 'audit_tree', 'audit_checkpoint', 'node', 'recording', 'recording_part']
 
 /** What the test begins with. Signed: from here on the control plane signs nothing that disagrees. */
 async function keep(): Promise<void> {
@@ -157,6 +157,11 @@ test('a session as a file: verified by the published keys alone, and broken by t
   const at = lines.findIndex((line) => line.includes('\\"kind\\":\\"command\\"'))
   writeFileSync(`${file}.edited`, lines.map((line, index) => (index === at ? line.replace('SELECT', 'SELEKT') : line)).join('\n'))
   expect(await offline(`${file}.edited`)).toMatchObject({ code: 1, said: expect.stringMatching(/BROKEN at position \d+: changed/) })
+  const shown = lines.findIndex((line) => line.includes(',"payload":"'))
+  for (const [name, change, problem] of [['other', ',"payload":"AA', /changed: what the session showed is not what the record names/], ['without', ',"was":"', /missing: what the session showed/]] as const) {
+    writeFileSync(`${file}.${name}`, lines.map((line, index) => (index === shown ? line.replace(',"payload":"', change) : line)).join('\n'))
+    expect(await offline(`${file}.${name}`)).toMatchObject({ code: 1, said: expect.stringMatching(problem) })
+  }
   writeFileSync(`${file}.cut`, lines.slice(0, -2).join('\n'))
   expect(await offline(`${file}.cut`)).toMatchObject({ code: 1, said: expect.stringMatching(/BROKEN.*: missing/) })
   expect((await cli('audit', 'bundle', '--since', '1h', '--output', `${file}.range`)).said).toContain('Wrote')
@@ -204,8 +209,31 @@ describe('without chaining anew', () => {
 
   test.skipIf(!hasSshd)('a recording edited', async () => {
     const [recording] = await rows("kind = 'recording'")
-    await database.query(`UPDATE event SET body = replace(body, '"chunks":[', '"chunks":[ ') WHERE "position" = $1`, [recording?.position])
+    await database.query(`UPDATE event SET body = replace(body, '"count":', '"count": ') WHERE "position" = $1`, [recording?.position])
     await broken(recording?.position ?? 'a recording', /changed/)
+  })
+
+  test.skipIf(!hasSshd)('what a session showed edited, taken out, or put under another session', async () => {
+    const [recording] = await rows("kind = 'recording'")
+    const named = new RegExp(`session ${recording?.session_id}, command 1`)
+    const refused = async (): Promise<void> => {
+      for (const path of [`events?recordings=true`, 'recording']) {
+        const reply = await stack.api('GET', `/v1/sessions/${recording?.session_id}/${path}`)
+        expect(reply, path).toMatchObject({ status: 409, body: { code: 'RECORDING_BROKEN' } })
+        expect(JSON.stringify(reply.body)).toContain(`at position ${recording?.position}`)
+      }
+    }
+    const dump = await database.query("SELECT coalesce(string_agg(t.text, ' '), '') AS text FROM (SELECT body AS text FROM event WHERE kind = 'recording' UNION ALL SELECT encode(data, 'escape') FROM recording_part) t")
+    expect(dump.rows[0].text).not.toContain('is recorded')
+    await database.query("UPDATE recording_part SET data = set_byte(data, 60, get_byte(data, 60) # 1) WHERE session_id = $1", [recording?.session_id])
+    await broken(recording?.position ?? '', named)
+    await broken(recording?.position ?? '', /changed: the stored part of the recording can not be opened/)
+    await refused()
+    await database.query('DELETE FROM recording_part WHERE session_id = $1', [recording?.session_id])
+    await broken(recording?.position ?? '', /missing: the recorded piece is not in the storage/)
+    await refused()
+    await database.query('DELETE FROM recording WHERE session_id = $1', [recording?.session_id])
+    await broken(recording?.position ?? '', /missing/)
   })
 })
 
@@ -219,7 +247,7 @@ describe('with every hash of the control plane made to fit again', () => {
 
   test.skipIf(!hasSshd)('a recording edited', async () => {
     const [recording] = await rows("kind = 'recording'")
-    await database.query(`UPDATE event SET body = replace(body, '"chunks":[', '"chunks":[ ') WHERE "position" = $1`, [recording?.position])
+    await database.query(`UPDATE event SET body = replace(body, '"count":', '"count": ') WHERE "position" = $1`, [recording?.position])
     await chainAnew(BigInt(recording?.position ?? 1))
     await broken(recording?.position ?? 'a recording', /changed: the record is not the one that its agent wrote/)
   })

@@ -1,4 +1,4 @@
-import { generateKeyPairSync, sign, type JsonWebKey } from 'node:crypto'
+import { createHash, generateKeyPairSync, sign, type JsonWebKey } from 'node:crypto'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { nodeKeyType } from './agent-keys.js'
@@ -21,6 +21,9 @@ const jws = (typ: string, claims: object): string => {
 }
 const second = (position: number): string => `2026-01-02T03:04:${String(position).padStart(2, '0')}.000000Z`
 
+const shown = Buffer.from('what it showed')
+const shownDigest = createHash('sha256').update(shown).digest('hex')
+
 interface Stored {
   readonly prev: Buffer
   readonly hash: Buffer
@@ -40,7 +43,7 @@ function makeLog(): Stored[] {
   const heads = new Map<string, { records: number; head: string }>()
   const record = (of: string, kind: string): void => {
     const { records, head } = heads.get(of) ?? { records: 0, head: genesisOf(of) }
-    const text = `{"v":1,"seq":${(seq += 1)},"time":"2026-01-02T03:04:05.000000Z","chain":{"n":${records + 1},"prev":"${head}"},"kind":"${kind}","session":"${of}","note":"ünï"}`
+    const text = `{"v":1,"seq":${(seq += 1)},"time":"2026-01-02T03:04:05.000000Z","chain":{"n":${records + 1},"prev":"${head}"},"kind":"${kind}","session":"${of}","note":"ünï"${kind === 'command.end' ? `,"result_sha256":"${shownDigest}"` : ''}}`
     heads.set(of, { records: records + 1, head: headOf(text) })
     store({ source: 'agent:01', seq, kind, session: of }, text, of === session)
   }
@@ -86,7 +89,7 @@ async function bundle(subject: BundleSubject, positions: readonly number[], chan
   return [
     { format: bundleFormat, checkpoint: noteOf(checkpoint, jwk, sign(null, Buffer.from(checkpointText(checkpoint)), control.privateKey)), statement: jws(statementType, { ...subject, size: String(edge.size), positions_sha256: digest.hex(), iat: 1 }) },
     { proof },
-    ...positions.map((position) => ({ position: String(position), prev: given[position - 1]?.prev.toString('base64url'), body: given[position - 1]?.body })),
+    ...positions.map((position) => ({ position: String(position), prev: given[position - 1]?.prev.toString('base64url'), body: given[position - 1]?.body, ...(subject.of === 'session' && given[position - 1]?.body.includes('result_sha256') ? { payload: shown.toString('base64') } : {}) })),
   ].map((line) => JSON.stringify(line))
 }
 
@@ -101,6 +104,17 @@ async function* each(lines: readonly string[]): AsyncIterable<string> {
 
 test('a session, with the published keys alone', async () => {
   expect(await verifyBundle(each(await sessionBundle()), [jwk])).toMatchObject({ ok: true, subject: { of: 'session', session }, agents: ['agent:01'], records: mine.length })
+})
+
+test('what a session showed is in its bundle, and is what its record names', async () => {
+  const lines = await sessionBundle()
+  const at = lines.findIndex((line) => line.includes('"payload"'))
+  const changed = (from: string, to: string, index = at): string[] => lines.map((line, i) => (i === index ? line.replace(from, to) : line))
+  const problem = async (given: readonly string[]): Promise<string | undefined> => (await verifyBundle(each(given), [jwk])).first_bad?.problem
+  expect(await problem(lines)).toBeUndefined()
+  expect(await problem(changed('"payload":"', '"payload":"AA'))).toBe('changed: what the session showed is not what the record names')
+  expect(await problem(changed('"payload":"', '"other":"'))).toBe('missing: what the session showed here')
+  expect(await problem(changed('"prev"', '"payload":"","prev"', at - 1))).toBe('changed: the record names nothing that the session showed')
 })
 
 test('a range, with one record on either side; at the ends of the log there is none', async () => {

@@ -135,7 +135,7 @@ class BundleReader {
 
   async *#leaves(lines: AsyncIterator<string>): AsyncGenerator<{ index: bigint; hash: Buffer }> {
     for (let line = await nextLine(lines); line !== undefined; line = await nextLine(lines)) {
-      const { position: place, prev, body } = line
+      const { position: place, prev, body, payload } = line
       if (typeof place !== 'string' || !/^[1-9]\d{0,18}$/.test(place) || typeof prev !== 'string' || typeof body !== 'string') throw new BadBundle({ position: String(this.#last?.position ?? ''), problem: 'changed: the line behind this record is none of a bundle' })
       const position = BigInt(place)
       const before = Buffer.from(prev, 'base64url')
@@ -148,6 +148,7 @@ class BundleReader {
       this.#last = { position, hash }
       this.#digest.add(position)
       this.#content(position, body)
+      this.#payload(position, body, payload)
       this.#records += 1
       yield { index: position - 1n, hash: leafHash(hash) }
     }
@@ -168,6 +169,16 @@ class BundleReader {
     const bad = this.#sessions.check({ position, source, kind, session: own, seq: statement.of === 'range' && typeof seq === 'number' ? BigInt(seq) : null, text: eventPart(body) })
     // In a part of the log, the key with which an agent enrolled may stand before it.
     if (bad !== undefined && !(statement.of === 'range' && bad.problem.startsWith('changed: signed by a key'))) throw new BadBundle(bad)
+  }
+
+  /** What the record names by its digest has to be in a session's bundle, and may be in no other form. */
+  #payload(position: bigint, body: string, payload: unknown): void {
+    const problem = (text: string): BadBundle => new BadBundle({ position: String(position), problem: text })
+    const named = payloadOf(eventPart(body))
+    if (payload === undefined) {
+      if (named !== undefined && this.head.statement.of === 'session') throw problem('missing: what the session showed here')
+    } else if (typeof payload !== 'string' || named === undefined) throw problem('changed: the record names nothing that the session showed')
+    else if (createHash('sha256').update(Buffer.from(payload, 'base64')).digest('hex') !== named) throw problem('changed: what the session showed is not what the record names')
   }
 
   #report(bad?: BadRecord): BundleVerification {
@@ -214,4 +225,11 @@ function asStatement(claims: { readonly [name: string]: unknown } | undefined): 
   if (of === 'session' && typeof session === 'string') return { of, session, ...rest }
   if (of === 'range' && typeof from === 'string' && typeof to === 'string') return { of, from, to, ...rest }
   return undefined
+}
+
+/** Digest of the payload that an agent's event names (docs/recordings.md). */
+function payloadOf(event: string): string | undefined {
+  const fields = parsed(event)
+  const named = fields?.['kind'] === 'recording' ? fields['sha256'] : fields?.['kind'] === 'command.end' ? fields['result_sha256'] : undefined
+  return typeof named === 'string' ? named : undefined
 }

@@ -185,7 +185,7 @@ describe('spooled', () => {
     const permit = await permitOf(guard.submit(command('sql.select')))
     expect(() => guard.record(permit, { first: 0, chunks: [{ t_us: 1, s: 'o', d: 'x' }] })).toThrow(full)
     guard.record(permit, { first: 0, chunks: [{ t_us: 1, s: 'o', d: 'x' }], last: true })
-    expect(closing).toMatchObject([{ kind: 'recording', first: 0, chunks: [], last: true, truncated: true }])
+    expect(closing).toMatchObject([{ kind: 'recording', first: 0, count: 0, last: true, truncated: true }])
   })
 })
 

@@ -110,7 +110,9 @@ export interface CommandEndEvent {
   readonly error_message?: string
   /** Of the whole content that a file transfer moved, hexadecimal; absent when it wasn't moved whole and in order. */
   readonly sha256?: string
-  readonly result?: ResultPreview
+  /** Bytes and SHA-256 (hexadecimal) of the payload: {@link ResultPreview} as JSON, which stands behind this event in the spool's record. */
+  readonly result_bytes?: number
+  readonly result_sha256?: string
   /** The spool had room for the end alone: its texts and the preview of its result are missing. */
   readonly shortened?: true
 }
@@ -129,7 +131,10 @@ export interface RecordingEvent {
   readonly command: number
   /** Ordinal of the first of these chunks within the command, from 0: a missing piece shows. */
   readonly first: number
-  readonly chunks: readonly RecordedChunk[]
+  /** Chunks, bytes and SHA-256 (hexadecimal) of the payload, which stands behind this event in the spool's record. */
+  readonly count: number
+  readonly bytes: number
+  readonly sha256: string
   /** The command is over. */
   readonly last?: true
   /** The recording reached its cap: what came later is missing. Stands on the last event. */

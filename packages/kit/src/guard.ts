@@ -1,6 +1,6 @@
 import type { CompiledMasks, Decision } from '@sallyport/policy'
 import type { Command } from './command.js'
-import type { CommandEndEvent, RecordingEvent } from './event.js'
+import type { CommandEndEvent, RecordedChunk, RecordingEvent, ResultPreview } from './event.js'
 import type { Clearance, Permit } from './permit.js'
 
 /**
@@ -85,5 +85,11 @@ export interface Denial {
   readonly hint: string
 }
 
-export type RecordedPiece = Omit<RecordingEvent, 'kind' | 'session' | 'command'>
-export type CommandResult = Omit<CommandEndEvent, 'kind' | 'session' | 'command' | 'duration_us'>
+/** A piece as it is gathered: its chunks become the payload that the event names. */
+export interface RecordedPiece extends Pick<RecordingEvent, 'first' | 'last' | 'truncated'> {
+  readonly chunks: readonly RecordedChunk[]
+}
+export type CommandResult = Omit<CommandEndEvent, 'kind' | 'session' | 'command' | 'duration_us' | 'result_bytes' | 'result_sha256'> & {
+  /** Becomes the payload that the event names. */
+  readonly result?: ResultPreview
+}

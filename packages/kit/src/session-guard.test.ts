@@ -12,6 +12,7 @@ import type { Denial } from './guard.js'
 import { Permit } from './permit.js'
 import { SessionGuard } from './session-guard.js'
 import { Spool, SpoolError } from './spool/spool.js'
+import { digestOf, splitRecord } from './recording/payload.js'
 import { GrantError, verifyGrant, type VerifiedGrant } from './verified-grant.js'
 
 const sid = '0197a1b2-0000-7000-8000-000000000001'
@@ -108,7 +109,10 @@ const select: Command = { text: 'SELECT', effects: [effect('sql.select')] }
 const remove: Command = { text: 'DELETE', effects: [effect('sql.delete')], parameters: ['1'] }
 
 async function recorded(): Promise<Record<string, unknown>[]> {
-  return (await spool.read(1, 1_000_000)).records.map((record) => JSON.parse(record.toString()) as Record<string, unknown>)
+  return (await spool.read(1, 1_000_000)).records.map((record) => {
+    const { header, payload } = splitRecord(record)
+    return { ...(JSON.parse(Buffer.from(header).toString()) as Record<string, unknown>), ...(payload === undefined ? {} : { payload: Buffer.from(payload).toString() }) }
+  })
 }
 
 async function denialOf(outcome: unknown): Promise<Denial> {
@@ -279,7 +283,10 @@ test('what a command showed is recorded between its beginning and its end', asyn
   guard.record(permit, { first: 0, chunks: [{ t_us: 5, s: 'o', d: 'hello' }], last: true })
   await guard.finish(permit, { status: 'ok', rows: 0, bytes: 5, masked: 0 })
   await new Promise((resolve) => setTimeout(resolve, 20))
-  expect(await recorded()).toMatchObject([{ kind: 'command' }, { kind: 'recording', session: sid, command: 1, first: 0, chunks: [{ d: 'hello' }], last: true }, { kind: 'command.end' }])
+  const events = await recorded()
+  const payload = String(events[1]?.['payload'])
+  expect(payload).toMatch(/^[\w-]{22}\n\{"t_us":5,"s":"o","d":"hello"\}\n$/)
+  expect(events).toMatchObject([{ kind: 'command' }, { kind: 'recording', session: sid, command: 1, first: 0, count: 1, bytes: 54, sha256: digestOf(Buffer.from(payload)), last: true }, { kind: 'command.end' }])
 })
 
 test('R a recording does not use up the room that is kept for ends', async () => {

@@ -6,6 +6,7 @@ import { GapKeeper } from './gap-keeper.js'
 import type { ApprovalDecisionPayload, GrantPayload } from './grant.js'
 import type { CommandResult, Denial, Guard, Hold, RecordedPiece, Refusal, SubmitOptions } from './guard.js'
 import { mintClearance, mintPermit, type Clearance, type Permit } from './permit.js'
+import { encodeChunks, makePayload } from './recording/payload.js'
 import { SpoolError, type Spool } from './spool/spool.js'
 import type { Receipt } from './spool/receipt.js'
 import type { VerifiedGrant } from './verified-grant.js'
@@ -190,28 +191,35 @@ export class SessionGuard implements Guard {
   }
 
   record(permit: Permit, piece: RecordedPiece): void {
-    const event = { kind: 'recording', session: this.#scope.session, command: permit.ordinal, ...piece } as const
+    const { first, chunks, ...ends } = piece
+    const head = { kind: 'recording', session: this.#scope.session, command: permit.ordinal, first } as const
     try {
       // Not as a closing record: the room kept for those must not fill up with output.
-      this.#spool.append(event)
+      const { facts, payload } = encodeChunks(chunks)
+      this.#spool.append({ ...head, ...facts, ...ends }, payload)
     } catch (error) {
       if (this.audit === 'best_effort' && this.#gaps.missed('recording', permit.ordinal, error)) return
       if (!lacksRoom(error) || piece.last !== true) throw error
       // Its output has no room, its end has: the recording is closed as cut off.
-      this.#spool.appendClosing({ ...event, chunks: [], truncated: true })
+      const { facts, payload } = encodeChunks([])
+      this.#spool.appendClosing({ ...head, ...facts, ...ends, truncated: true }, payload)
     }
   }
 
   finish(permit: Permit, result: CommandResult): Promise<void> | undefined {
+    const { result: preview, ...rest } = result
+    const made = preview === undefined ? undefined : makePayload(JSON.stringify(preview))
+    const event = {
+      kind: 'command.end' as const,
+      session: this.#scope.session,
+      command: permit.ordinal,
+      duration_us: Number((process.hrtime.bigint() - permit.startedAt) / 1000n),
+      ...rest,
+      ...(made === undefined ? {} : { result_bytes: made.facts.bytes, result_sha256: made.facts.sha256 }),
+    }
     let receipt: Receipt
     try {
-      receipt = this.#spool.appendClosing({
-        kind: 'command.end',
-        session: this.#scope.session,
-        command: permit.ordinal,
-        duration_us: Number((process.hrtime.bigint() - permit.startedAt) / 1000n),
-        ...result,
-      })
+      receipt = this.#spool.appendClosing(event, made?.payload)
     } catch (error) {
       if (this.audit === 'best_effort' && this.#gaps.missed('command.end', permit.ordinal, error)) return undefined
       throw error

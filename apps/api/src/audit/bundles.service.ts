@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common'
 import { bundleFormat, chainHash, consistencyProof, leafHash, PositionsDigest, ProofError, proofOf, rootFrom, statementType, type BundleStatement, type BundleSubject } from '@sallyport/audit-log'
 import { KeysService } from '../keys/keys.service.js'
 import { badRequest, conflict, notFound, type Problem } from '../problem/problem.js'
+import { RecordingPartsService } from '../recordings/recording-parts.service.js'
 import { AuditRepository } from './audit.repository.js'
 import { CheckpointsService, type SignedCheckpoint } from './checkpoints.service.js'
 import { TreeError, TreeRepository } from './tree.repository.js'
@@ -18,6 +19,7 @@ export class BundlesService {
     private readonly tree: TreeRepository,
     private readonly checkpoints: CheckpointsService,
     private readonly keys: KeysService,
+    private readonly parts: RecordingPartsService,
   ) {}
 
   /**
@@ -82,7 +84,14 @@ export class BundlesService {
     for (const position of positions) digest.add(position)
     const statement: BundleStatement = { ...subject, size: String(checkpoint.size), positions_sha256: digest.hex(), iat: Math.floor(Date.now() / 1000) }
     const signed = await this.keys.sign(statementType, statement)
-    return this.#lines({ format: bundleFormat, checkpoint: checkpoint.note, statement: signed }, proof, positions)
+    if (subject.of === 'session') await this.#checkPayloads(positions)
+    return this.#lines({ format: bundleFormat, checkpoint: checkpoint.note, statement: signed }, proof, positions, subject.of === 'session')
+  }
+
+  /** Before the first line leaves: a bundle isn't given out in part. */
+  async #checkPayloads(positions: readonly bigint[]): Promise<void> {
+    const reader = this.parts.reader()
+    for await (const { position, body } of this.#records(positions)) await reader.payload(position, body)
   }
 
   async *#leaves(positions: readonly bigint[]): AsyncGenerator<{ index: bigint; hash: Buffer }> {
@@ -90,10 +99,14 @@ export class BundlesService {
     for await (const { position, prevHash, body } of this.#records(positions)) yield { index: position - 1n, hash: leafHash(chainHash(prevHash, position, body)) }
   }
 
-  async *#lines(head: object, proof: readonly Buffer[], positions: readonly bigint[]): AsyncIterable<string> {
+  async *#lines(head: object, proof: readonly Buffer[], positions: readonly bigint[], payloads: boolean): AsyncIterable<string> {
+    const reader = this.parts.reader()
     yield `${JSON.stringify(head)}\n`
     yield `${JSON.stringify({ proof: proof.map((part) => part.toString('base64url')) })}\n`
-    for await (const { position, prevHash, body } of this.#records(positions)) yield `${JSON.stringify({ position: String(position), prev: Buffer.from(prevHash).toString('base64url'), body })}\n`
+    for await (const { position, prevHash, body } of this.#records(positions)) {
+      const payload = payloads ? await reader.payload(position, body) : undefined
+      yield `${JSON.stringify({ position: String(position), prev: Buffer.from(prevHash).toString('base64url'), body, ...(payload === undefined ? {} : { payload: payload.toString('base64') }) })}\n`
+    }
   }
 
   async *#records(positions: readonly bigint[]): AsyncGenerator<{ position: bigint; prevHash: Uint8Array; body: string }> {

@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common'
 import { chainHash, Frontier, leafHash, type Subtree } from '@sallyport/audit-log'
 import { AuditRepository, type ChainedEvent, type Transaction } from './audit.repository.js'
+import { RecordingPartsRepository, type SealedPart } from '../recordings/recording-parts.repository.js'
 import type { PreparedRecord, SessionEnded } from './prepare.js'
 import { keptLevels, TreeRepository } from './tree.repository.js'
 
@@ -9,6 +10,8 @@ export interface ChainJob {
   readonly events: readonly PreparedRecord[]
   /** For records of an agent's spool: the seq of events[0]. */
   readonly spool?: { readonly node: string; readonly firstSeq: bigint }
+  /** Sealed payloads of these records. */
+  readonly parts?: readonly SealedPart[]
 }
 
 export interface ChainResult {
@@ -48,6 +51,7 @@ export class ChainWriter {
   constructor(
     private readonly repository: AuditRepository,
     private readonly tree: TreeRepository,
+    private readonly parts: RecordingPartsRepository,
   ) {}
 
   /**
@@ -55,7 +59,7 @@ export class ChainWriter {
    * @throws {AuditUnavailableError} when too much waits or the database refuses
    */
   submit(job: ChainJob): Promise<ChainResult> {
-    const bytes = job.events.reduce((sum, event) => sum + event.body.length, 0)
+    const bytes = job.events.reduce((sum, event) => sum + event.body.length, 0) + (job.parts ?? []).reduce((sum, part) => sum + (part.data?.length ?? 0), 0)
     if (this.#waitingBytes + bytes > maxWaitingBytes) return Promise.reject(new AuditUnavailableError('the audit chain is overloaded'))
     this.#waitingBytes += bytes
     return new Promise((resolve, reject) => {
@@ -115,6 +119,7 @@ export class ChainWriter {
     const work = jobs.map((job) => ({ job, fresh: freshEvents(job, acked) }))
     const ended = work.flatMap(({ fresh }) => endsIn(fresh))
     if (ended.length > 0) await this.repository.endSessions(tx, ended)
+    for (const { job, fresh } of work) if (fresh.length > 0 && job.parts !== undefined) await this.parts.insert(tx, job.parts)
     await this.#append(tx, work.flatMap(({ fresh }) => fresh))
     for (const [node, seq] of acked) if (seq !== before.get(node)) await this.repository.setAcked(tx, node, seq)
     return work.map(({ job, fresh }) => ({ acked: job.spool ? (acked.get(job.spool.node) ?? 0n) : 0n, stored: fresh.length, ended: endsIn(fresh) }))

@@ -1,12 +1,14 @@
 import { Injectable, Logger } from '@nestjs/common'
 import { ModuleRef } from '@nestjs/core'
 import { eventPart } from '@sallyport/audit-log'
+import type { SealedPart } from '../recordings/recording-parts.repository.js'
+import { RecordingPartsService } from '../recordings/recording-parts.service.js'
 import { SessionsService } from '../sessions/sessions.service.js'
 import { AuditRepository, type Transaction } from './audit.repository.js'
 import { AuditUnavailableError, ChainWriter } from './chain-writer.js'
 import type { PreparedEvent } from './body.js'
 import type { ControlPlaneEventBody } from './events.js'
-import { isSessionId, prepareControlEvent, prepareForked, prepareRecord, readRecord, timestamp, type SessionEnded, type SessionFacts } from './prepare.js'
+import { isSessionId, prepareControlEvent, prepareForked, prepareRecord, readRecord, timestamp, type PreparedRecord, type SessionEnded, type SessionFacts } from './prepare.js'
 
 const sessionCacheSize = 10_000
 
@@ -22,6 +24,7 @@ export class EventsService {
   constructor(
     private readonly repository: AuditRepository,
     private readonly writer: ChainWriter,
+    private readonly parts: RecordingPartsService,
     private readonly modules: ModuleRef,
   ) {}
 
@@ -45,7 +48,7 @@ export class EventsService {
   /**
    * Stores records of an agent's spool. Idempotent: what is durable already is skipped. A gap stores nothing.
    * @param firstSeq seq of records[0]; each next one is +1
-   * @param records the spooled JSON texts, byte for byte
+   * @param records the spooled records, byte for byte
    * @returns the highest seq that is durable
    * @throws {AuditUnavailableError}
    */
@@ -58,13 +61,26 @@ export class EventsService {
     const facts = await this.#facts(read.flatMap((record) => (record.ok && record.session !== undefined ? [record.session] : [])))
     const now = timestamp()
     const events = read.map((record, i) => prepareRecord(agentId, firstSeq + BigInt(i), record, facts, now))
-    const result = await this.writer.submit({ events, spool: { node: agentId, firstSeq } })
+    const parts = await this.#sealed(agentId, events)
+    const result = await this.writer.submit({ events, spool: { node: agentId, firstSeq }, parts })
     for (const ended of result.ended) await this.#sessionEnded(ended)
     const last = firstSeq + BigInt(records.length) - 1n
     const repeated = result.acked < last ? result.acked : last
     if (result.stored < records.length && result.acked >= firstSeq) await this.#keepForked(agentId, firstSeq, repeated, events, now)
     // More than the agent has itself tells it that its spool was lost or restored from an older copy: it runs nothing then.
     return result.acked
+  }
+
+  /** What the records' sessions showed, kept before anything is acknowledged; not what is durable already. */
+  async #sealed(agentId: string, events: readonly PreparedRecord[]): Promise<SealedPart[]> {
+    const pieces = events.flatMap(({ piece }) => (piece === undefined ? [] : [piece]))
+    if (pieces.length === 0) return []
+    const durable = await this.repository.acked(agentId)
+    try {
+      return durable === undefined ? [] : await this.parts.seal(pieces.filter(({ seq }) => seq > durable))
+    } catch (error) {
+      throw new AuditUnavailableError('recordings could not be stored', { cause: error })
+    }
   }
 
   /**

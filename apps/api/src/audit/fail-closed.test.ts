@@ -7,6 +7,7 @@ import { AuditRepository } from './audit.repository.js'
 import { AuditUnavailableError, ChainWriter } from './chain-writer.js'
 import { TreeRepository } from './tree.repository.js'
 import { isStatementTimeout } from './search.repository.js'
+import { RecordingPartsRepository } from '../recordings/recording-parts.repository.js'
 import { prepareControlEvent, prepareRecord, readRecord, timestamp } from './prepare.js'
 
 describe('the chain writer', () => {
@@ -17,7 +18,7 @@ describe('the chain writer', () => {
   afterAll(async () => {
     await postgres?.stop()
   })
-  const writerOn = (prisma: PrismaClient): ChainWriter => new ChainWriter(new AuditRepository(prisma), new TreeRepository(prisma))
+  const writerOn = (prisma: PrismaClient): ChainWriter => new ChainWriter(new AuditRepository(prisma), new TreeRepository(prisma), new RecordingPartsRepository(prisma))
   const alert = (code: string) => prepareControlEvent({ kind: 'alert', code, message: 'm' }, undefined, timestamp())
 
   it('refuses when the database is gone: the caller must not go on', async () => {

@@ -1,7 +1,9 @@
 import { randomFillSync } from 'node:crypto'
 import { bodyOf } from '@sallyport/audit-log'
+import { digestOf, splitRecord } from '@sallyport/kit'
 import { v7 as uuid } from 'uuid'
 import { z } from 'zod'
+import type { SessionPiece } from '../recordings/recording-parts.service.js'
 import { deriveColumns, normaliseTime, type PreparedEvent } from './body.js'
 import type { ControlPlaneEventBody } from './events.js'
 
@@ -28,7 +30,7 @@ export interface SessionFacts {
   readonly target: string
 }
 
-/** Record texts longer than this are not stored as an event but as an alert with their beginning. UTF-16 units. */
+/** Records longer than this are not stored as an event but as an alert with their beginning. Bytes. */
 const recordLimit = 8 * 1024 * 1024
 const alertRawLimit = 64 * 1024
 
@@ -36,6 +38,9 @@ const stamp = { v: z.literal(1), seq: z.number().int().positive(), time: z.strin
 const sessionId = z.uuid()
 export const isSessionId = (text: string): boolean => sessionId.safeParse(text).success
 const ordinal = z.number().int().min(0).max(0x7fffffff)
+
+/** What a header says of its payload. An agent from before there were payloads wrote its chunks into the record. */
+const payloadFacts = { count: ordinal.optional(), bytes: ordinal.optional(), sha256: z.string().optional(), chunks: z.array(z.unknown()).optional() }
 
 /**
  * The least that a record must have to be stored as what it says it is. Loose on purpose: a newer agent may add fields,
@@ -55,8 +60,8 @@ const recordSchema = z.discriminatedUnion('kind', [
   }),
   z.looseObject({ ...stamp, kind: z.literal('command.held'), session: sessionId, command: ordinal, approval: z.string() }),
   z.looseObject({ ...stamp, kind: z.literal('command.released'), session: sessionId, command: ordinal, verdict: z.string() }),
-  z.looseObject({ ...stamp, kind: z.literal('command.end'), session: sessionId, command: ordinal, status: z.string() }),
-  z.looseObject({ ...stamp, kind: z.literal('recording'), session: sessionId, command: ordinal, first: z.number().int().min(0), chunks: z.array(z.unknown()) }),
+  z.looseObject({ ...stamp, kind: z.literal('command.end'), session: sessionId, command: ordinal, status: z.string(), result_bytes: ordinal.optional(), result_sha256: z.string().optional() }),
+  z.looseObject({ ...stamp, kind: z.literal('recording'), session: sessionId, command: ordinal, first: z.number().int().min(0), ...payloadFacts }),
   z.looseObject({ ...stamp, kind: z.literal('gap'), session: sessionId, first_command: ordinal, last_command: ordinal.optional(), missing: z.record(z.string(), z.number()), reason: z.string() }),
   z.looseObject({ ...stamp, kind: z.literal('session.signed'), heads: z.array(z.unknown()), key: z.string(), signature: z.string() }),
   z.looseObject({ ...stamp, kind: z.enum(['agent.start', 'agent.stop']), version: z.string() }),
@@ -72,41 +77,67 @@ export interface SessionEnded {
 
 export interface PreparedRecord extends PreparedEvent {
   readonly ended?: SessionEnded
+  /** What the session showed, and the record names by its digest. */
+  readonly piece?: SessionPiece
 }
 
 /** A record after the cheap checks, before its session is known. */
 export type ReadRecord =
-  | { readonly ok: true; readonly text: string; readonly kind: string; readonly session?: string; readonly ended?: SessionEnded }
+  | { readonly ok: true; readonly text: string; readonly kind: string; readonly session?: string; readonly ended?: SessionEnded; readonly payload?: Uint8Array }
   | { readonly ok: false; readonly text: string; readonly problem: string }
 
 const utf8 = new TextDecoder('utf-8', { fatal: true })
 
 /** Reads one spool record. Never throws: what can't be read becomes an alert, so that one bad record can't stop a spool. */
 export function readRecord(bytes: Uint8Array, seq: bigint): ReadRecord {
-  let text: string
-  try {
-    text = utf8.decode(bytes).trim()
-  } catch {
-    return { ok: false, text: Buffer.from(bytes).toString('latin1'), problem: 'the record is not UTF-8' }
-  }
-  if (text.length > recordLimit) return { ok: false, text, problem: 'the record is too large' }
+  const { header, payload } = splitRecord(bytes)
+  const text = textOf(header)
+  const whole = payload === undefined ? text : textOf(bytes)
+  // What is kept of a bad record is all of it: it tells what was run, whatever else is wrong with it.
+  const bad = (problem: string): ReadRecord => ({ ok: false, text: whole ?? Buffer.from(bytes).toString('latin1'), problem })
+  if (text === undefined) return bad('the record is not UTF-8')
+  if (bytes.length > recordLimit) return bad('the record is too large')
   let json: unknown
   try {
     json = JSON.parse(text)
   } catch {
-    return { ok: false, text, problem: 'the record is not JSON' }
+    return bad('the record is not JSON')
   }
   const parsed = recordSchema.safeParse(json)
-  if (!parsed.success) return { ok: false, text, problem: 'the record has not the shape of an event: ' + (parsed.error.issues[0]?.path.join('.') ?? '') }
+  if (!parsed.success) return bad('the record has not the shape of an event: ' + (parsed.error.issues[0]?.path.join('.') ?? ''))
   const record = parsed.data
-  if (BigInt(record.seq) !== seq) return { ok: false, text, problem: `the record says seq ${record.seq}, its place is ${seq}` }
+  if (BigInt(record.seq) !== seq) return bad(`the record says seq ${record.seq}, its place is ${seq}`)
   const time = normaliseTime(record.time)
-  if (time === undefined) return { ok: false, text, problem: 'the record has no valid time' }
+  if (time === undefined) return bad('the record has no valid time')
+  if (record.kind === 'recording' || record.kind === 'command.end') {
+    const wrong = record.kind === 'recording' ? wrongRecording(record, payload) : wrongPayload({ bytes: record.result_bytes, sha256: record.result_sha256 }, payload)
+    return wrong === undefined ? { ok: true, text, kind: record.kind, session: record.session, ...(payload === undefined ? {} : { payload }) } : bad(wrong)
+  }
+  if (payload !== undefined) return bad('there is a payload behind a record that has none')
   if (record.kind === 'agent.start' || record.kind === 'agent.stop' || record.kind === 'session.signed') return { ok: true, text, kind: record.kind }
   const session = typeof record.session === 'string' ? record.session : undefined
   if (record.kind !== 'session.end') return { ok: true, text, kind: record.kind, ...(session === undefined ? {} : { session }) }
   const ended = { session: record.session, reason: record.reason.slice(0, 256), commands: record.commands, time }
   return { ok: true, text, kind: record.kind, session: record.session, ended }
+}
+
+function textOf(bytes: Uint8Array): string | undefined {
+  try {
+    return utf8.decode(bytes).trim()
+  } catch {
+    return undefined
+  }
+}
+
+function wrongRecording({ bytes, sha256, chunks }: z.infer<z.ZodObject<typeof payloadFacts>>, payload: Uint8Array | undefined): string | undefined {
+  if (chunks !== undefined) return payload === undefined && sha256 === undefined ? undefined : 'the record has chunks and a payload'
+  return payload === undefined ? 'the record has no payload' : wrongPayload({ bytes, sha256 }, payload)
+}
+
+/** Why a record and its payload don't belong together; undefined when they do, and when there is none on either side. */
+function wrongPayload({ bytes, sha256 }: { readonly bytes: number | undefined; readonly sha256: string | undefined }, payload: Uint8Array | undefined): string | undefined {
+  if (payload === undefined) return sha256 === undefined ? undefined : 'the record names a payload and has none'
+  return payload.length === bytes && digestOf(payload) === sha256 ? undefined : 'the payload is not the one that the record names'
 }
 
 /**
@@ -120,7 +151,7 @@ export function prepareRecord(agentId: string, seq: bigint, record: ReadRecord, 
   const session = sessions.get(record.session)
   // An agent writes about its own sessions only (a compromised agent could blame another identity otherwise).
   if (session?.agentId !== agentId) {
-    return alertRecord(head, 'FOREIGN_SESSION', 'an agent sent an event of a session that is not its own', record.text)
+    return alertRecord(head, 'FOREIGN_SESSION', 'an agent sent an event of a session that is not its own', withPayload(record))
   }
   const detailed = record.kind === 'command' || record.kind === 'session.start'
   const prepared = wrap(
@@ -135,8 +166,15 @@ export function prepareRecord(agentId: string, seq: bigint, record: ReadRecord, 
     },
     record.text,
   )
-  return record.ended ? { ...prepared, ended: record.ended } : prepared
+  return {
+    ...prepared,
+    ...(record.ended ? { ended: record.ended } : {}),
+    ...(record.payload === undefined ? {} : { piece: { session: record.session, seq, payload: record.payload } }),
+  }
 }
+
+const withPayload = ({ text, payload }: { readonly text: string; readonly payload?: Uint8Array }): string =>
+  payload === undefined ? text : `${text}\n${textOf(payload) ?? Buffer.from(payload).toString('latin1')}`
 
 function wrap(head: object, recordText: string): PreparedEvent {
   const body = bodyOf(head, recordText)

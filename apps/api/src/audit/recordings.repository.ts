@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common'
 import { PrismaService } from '../database/prisma.service.js'
 import { Prisma } from '../generated/prisma/client.js'
+import { RecordingPartsService, type PieceReader } from '../recordings/recording-parts.service.js'
 
 /** A command that has a recording, and where its events lie in the chain. */
 export interface RecordedCommand {
@@ -24,13 +25,16 @@ export interface LiveRow extends RecordingRow {
   readonly sourceSeq: bigint | null
 }
 
-/** A piece is at most some 40 kB from an agent that keeps to its limits, and 4 MiB from one that doesn't. */
+/** An event is small; a piece with its chunks is at most some 40 kB from an agent that keeps to its limits, and 4 MiB from one that doesn't. */
 const rowsPerPage = 16
 
 /** Recordings in the chain, in small pages: one may be as large as the policy allows, and is never held whole. */
 @Injectable()
 export class RecordingsRepository {
-  constructor(private readonly prisma: PrismaService) {}
+  constructor(
+    private readonly prisma: PrismaService,
+    private readonly parts: RecordingPartsService,
+  ) {}
 
   commands(session: string, command: number | undefined): Promise<RecordedCommand[]> {
     const only = command === undefined ? Prisma.empty : Prisma.sql`AND command = ${command}`
@@ -41,13 +45,16 @@ export class RecordingsRepository {
   }
 
   /** What came to a session's events after a position, recordings included, oldest first and a page at most. */
-  after(session: string, position: bigint): Promise<LiveRow[]> {
-    return this.prisma.$queryRaw<LiveRow[]>`
+  async after(session: string, position: bigint): Promise<LiveRow[]> {
+    const rows = await this.prisma.$queryRaw<LiveRow[]>`
       SELECT "position", kind, command, source_seq AS "sourceSeq", to_char("time" AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS "time", body FROM event
       WHERE session_id = ${session}::uuid AND "position" > ${position} ORDER BY "position" LIMIT ${rowsPerPage}`
+    return whole(this.parts.reader(), rows)
   }
 
+  /** @throws {Problem} 409 at a piece that isn't what was recorded */
   async *rows(session: string, { command, firstPosition, lastPosition }: RecordedCommand): AsyncGenerator<RecordingRow> {
+    const reader = this.parts.reader()
     let next = firstPosition
     for (;;) {
       // Between the command's ends, so that the session's index is read once and not from its beginning for each page.
@@ -56,10 +63,16 @@ export class RecordingsRepository {
         WHERE session_id = ${session}::uuid AND "position" BETWEEN ${next} AND ${lastPosition} AND command = ${command}
           AND kind IN ('command', 'recording', 'command.end')
         ORDER BY "position" LIMIT ${rowsPerPage}`
-      yield* rows
+      yield* await whole(reader, rows)
       const last = rows.at(-1)
       if (last === undefined || rows.length < rowsPerPage) return
       next = last.position + 1n
     }
   }
+}
+
+async function whole<T extends RecordingRow>(reader: PieceReader, rows: readonly T[]): Promise<T[]> {
+  const read: T[] = []
+  for (const row of rows) read.push({ ...row, body: await reader.whole(row.position, row.body) })
+  return read
 }

@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common'
 import { Problem } from '../problem/problem.js'
+import { RecordingPartsService } from '../recordings/recording-parts.service.js'
 import type { EventRow } from './audit.repository.js'
 import { isStatementTimeout, SearchRepository } from './search.repository.js'
 import type { EventItem, EventPage, SearchQuery } from './search.dto.js'
@@ -12,9 +13,12 @@ export type SessionPage = Partial<Pick<SearchQuery, 'limit' | 'cursor' | 'record
 /** Searches the audit chain. Keyset pagination by position: a page never shifts while events arrive. */
 @Injectable()
 export class SearchService {
-  constructor(private readonly repository: SearchRepository) {}
+  constructor(
+    private readonly repository: SearchRepository,
+    private readonly parts: RecordingPartsService,
+  ) {}
 
-  /** @throws {Problem} SEARCH_TOO_BROAD when it takes longer than ten seconds */
+  /** @throws {Problem} SEARCH_TOO_BROAD when it takes longer than ten seconds; RECORDING_BROKEN for a recording that isn't what was recorded */
   async search(query: SearchQuery): Promise<EventPage> {
     const limit = query.limit ?? defaultLimit
     const order = query.order ?? 'desc'
@@ -27,7 +31,9 @@ export class SearchService {
         hint: 'Narrow it: give since and until, who, target or session besides text.',
       })
     }
-    const items = rows.slice(0, limit).map(toItem)
+    const reader = this.parts.reader()
+    const items: EventItem[] = []
+    for (const row of rows.slice(0, limit)) items.push(toItem({ ...row, body: await reader.whole(row.position, row.body) }))
     const last = items.at(-1)
     return rows.length > limit && last ? { items, next: last.position } : { items }
   }

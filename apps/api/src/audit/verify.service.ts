@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common'
 import { AgentKeys, Deletions, eventPart, readNote, SessionVerifier, type BadRecord, type SessionCounts, type Tombstone } from '@sallyport/audit-log'
 import { KeysService } from '../keys/keys.service.js'
+import { RecordingPartsService } from '../recordings/recording-parts.service.js'
 import { AuditRepository, type EventRow } from './audit.repository.js'
 import { CheckpointsService, type SignedCheckpoint } from './checkpoints.service.js'
 import { keptLevels, TreeError, TreeRepository } from './tree.repository.js'
@@ -43,6 +44,7 @@ export class VerifyService {
     private readonly tree: TreeRepository,
     private readonly checkpoints: CheckpointsService,
     private readonly keys: KeysService,
+    private readonly parts: RecordingPartsService,
   ) {}
 
   /** Reads the whole log in order. Bounded memory; takes about as long as reading the table. Callers at the same time share one run. */
@@ -56,6 +58,7 @@ export class VerifyService {
     const signed = await this.checkpoints.latest()
     const ends = await this.repository.ends()
     const keys = await this.keys.publicKeys()
+    const reader = this.parts.reader()
     const run = new Run(new SessionVerifier(new AgentKeys(keys)), new Deletions(keys), notesOf([...(await this.repository.checkpoints()), ...(signed === undefined ? [] : [{ position: signed.size, note: signed.note }])]))
     for (let after: Place = start; ; ) {
       const rows = await this.repository.page(after, pageSize)
@@ -67,6 +70,8 @@ export class VerifyService {
         }
         const bad = run.check(row, keys)
         if (bad !== undefined) run.found(await this.#explain(bad, row))
+        const piece = row.kind === 'recording' || row.kind === 'command.end' ? await reader.check(row.body) : undefined
+        if (piece !== undefined) run.found({ position: String(row.position), problem: piece })
         if (row.position === ends.head?.position && Buffer.compare(row.hash, ends.head.hash) !== 0) run.found({ position: String(row.position), problem: 'changed: the last record is not the one that the head names' })
         if (run.full) return run.report()
       }

@@ -72,6 +72,18 @@ export class RetentionRepository {
       SELECT "position", decode(hash, 'hex'), source, seq, kind, session, link, head, run
       FROM jsonb_to_recordset(${JSON.stringify(rows)}::jsonb) AS r("position" bigint, hash text, source text, seq bigint, kind text, session uuid, link int, head text, run uuid)`
     await tx.$executeRaw`DELETE FROM event WHERE "position" = ANY(${tombstones.map(({ position }) => position)}::bigint[])`
+    await this.#forget(tx, [...new Set(tombstones.flatMap(({ session }) => (session === null ? [] : [session])))])
+  }
+
+  /** What these sessions showed goes with the events that name it; with the last of them the session's key, and so what lies in other stores and in backups. */
+  async #forget(tx: Transaction, sessions: readonly string[]): Promise<void> {
+    const named = Prisma.sql`e.kind IN ('recording', 'command.end')`
+    await tx.$executeRaw`
+      DELETE FROM recording_part p WHERE p.session_id = ANY(${[...sessions]}::uuid[])
+        AND NOT EXISTS (SELECT 1 FROM event e WHERE e.session_id = p.session_id AND ${named} AND e.source_seq BETWEEN p.first_seq AND p.last_seq)`
+    await tx.$executeRaw`
+      DELETE FROM recording r WHERE r.session_id = ANY(${[...sessions]}::uuid[])
+        AND NOT EXISTS (SELECT 1 FROM event e WHERE e.session_id = r.session_id AND ${named})`
   }
 
   /** Partitions of past months in which nothing is left. Returns their names. */

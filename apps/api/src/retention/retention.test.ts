@@ -1,3 +1,4 @@
+import { encodeChunks, joinRecord } from '@sallyport/kit'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { BundlesService } from '../audit/bundles.service.js'
 import { CheckpointsService } from '../audit/checkpoints.service.js'
@@ -127,6 +128,22 @@ describe('retention', () => {
       expect((await tampered(`UPDATE event_tombstone SET kind = 'session.end' WHERE "position" = ${some?.position}`))?.problem).toMatch(/^(missing|forked)/)
       expect((await tampered(`INSERT INTO event SELECT ${some?.position}, gen_random_uuid(), "time", received_at, source, source_seq, kind, session_id, command, identity, target, actions, objects, decision, rule, words, body, prev_hash, hash FROM event ORDER BY "position" LIMIT 1`))?.problem).toMatch(/^(forked|reordered|changed)/)
     })
+  })
+
+  it('what a session showed goes with the events that name it, and its key with the last of them', async () => {
+    const id = await session(1, false)
+    const { facts, payload } = encodeChunks([{ t_us: 0, s: 'o', d: 'shown' }])
+    await delivered(joinRecord(record((seq += 1), 'recording', { session: id, command: 1, first: 0, ...facts }), payload))
+    await delivered(record((seq += 1), 'session.end', { session: id, reason: 'client_closed', commands: 1 }))
+    const rest = async (): Promise<number[]> => [await t.postgres.prisma.recordingPart.count({ where: { sessionId: id } }), await t.postgres.prisma.recording.count({ where: { sessionId: id } })]
+    expect(await rest()).toEqual([1, 1])
+    await keep('{ class: recordings, keepDays: 30 }')
+    await signed()
+    await age(id)
+    expect((await t.call('POST', '/v1/audit/retention/run')).body.items).toMatchObject([{ class: 'recordings', events: 1 }])
+    expect(await rest()).toEqual([0, 0])
+    await run(`UPDATE event SET received_at = received_at + interval '40 days' WHERE session_id = '${id}'`)
+    expect(await verify()).toMatchObject({ ok: true })
   })
 
   it('a month with nothing left goes', async () => {

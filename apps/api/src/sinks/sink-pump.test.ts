@@ -4,6 +4,10 @@ import { DeliveryError, type Sender, type ShapedRecord } from '@sallyport/sinks'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { AuditRepository } from '../audit/audit.repository.js'
 import { ChainWriter } from '../audit/chain-writer.js'
+import { RecordingKeysService } from '../recordings/recording-keys.service.js'
+import { RecordingsConfig } from '../recordings/recordings.config.js'
+import { RecordingPartsService } from '../recordings/recording-parts.service.js'
+import { RecordingPartsRepository } from '../recordings/recording-parts.repository.js'
 import { TreeRepository } from '../audit/tree.repository.js'
 import type { ControlPlaneEventBody } from '../audit/events.js'
 import { prepareControlEvent, timestamp } from '../audit/prepare.js'
@@ -22,8 +26,10 @@ let count = 0
 beforeAll(async () => {
   postgres = await startPostgres()
   const prisma = postgres.prisma as PrismaService // decoder: the service is this client and nothing else
-  repository = new SinksRepository(prisma)
-  writer = new ChainWriter(new AuditRepository(prisma), new TreeRepository(prisma))
+  const parts = new RecordingPartsRepository(prisma)
+  const config = new RecordingsConfig({})
+  repository = new SinksRepository(prisma, new RecordingPartsService(parts, new RecordingKeysService(parts, config), config))
+  writer = new ChainWriter(new AuditRepository(prisma), new TreeRepository(prisma), parts)
 })
 afterEach(async () => {
   await Promise.all(running.map((pump) => pump.stop()))

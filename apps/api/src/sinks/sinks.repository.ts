@@ -1,6 +1,8 @@
 import { Injectable } from '@nestjs/common'
 import type { StoredEvent } from '@sallyport/sinks'
 import { PrismaService } from '../database/prisma.service.js'
+import { Problem } from '../problem/problem.js'
+import { RecordingPartsService } from '../recordings/recording-parts.service.js'
 import { Prisma, type SinkDeadLetter, type SinkState } from '../generated/prisma/client.js'
 
 /** A piece of the chain behind a cursor. */
@@ -37,7 +39,10 @@ interface Row {
 /** Cursors, leases and dead letters, and the chain as sinks read it. Times are the database's: replicas' clocks differ. */
 @Injectable()
 export class SinksRepository {
-  constructor(private readonly prisma: PrismaService) {}
+  constructor(
+    private readonly prisma: PrismaService,
+    private readonly parts: RecordingPartsService,
+  ) {}
 
   /** Makes the row of a new sink. `now` begins behind what is stored by then. */
   async ensure(name: string, from: 'beginning' | 'now'): Promise<void> {
@@ -76,7 +81,7 @@ export class SinksRepository {
       ) t LEFT JOIN session s ON s.id = t.session_id
       WHERE t.total <= ${bytes} OR t.place = 1
       ORDER BY t."position"`
-    const events = rows.flatMap(toStored)
+    const events = await this.#stored(rows)
     const oldest = rows.find((row) => row.body !== null)?.receivedAt
     const upTo = rows.at(-1)?.position ?? after
     const size = events.reduce((sum, event) => sum + event.body.length, 0)
@@ -88,7 +93,21 @@ export class SinksRepository {
     const rows = await this.prisma.$queryRaw<Row[]>`
       SELECT e."position", e.body, e.received_at AS "receivedAt", s.protocol, s.client_address AS "clientAddress"
       FROM event e LEFT JOIN session s ON s.id = e.session_id WHERE e."position" = ANY(${[...positions]}::bigint[]) ORDER BY e."position"`
-    return rows.flatMap(toStored)
+    return this.#stored(rows)
+  }
+
+  /** With what their sessions showed; without it where that can't be read or was changed: a sink doesn't stop for it, and verify names it. */
+  async #stored(rows: readonly Row[]): Promise<StoredEvent[]> {
+    const reader = this.parts.reader()
+    const events: StoredEvent[] = []
+    for (const event of rows.flatMap(toStored)) {
+      const body = await reader.whole(event.position, event.body).catch((error: unknown) => {
+        if (error instanceof Problem) return event.body
+        throw error
+      })
+      events.push({ ...event, body })
+    }
+    return events
   }
 
   /**

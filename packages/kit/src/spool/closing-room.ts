@@ -3,9 +3,9 @@ import type { Unfinished } from './recovery.js'
 
 /**
  * Most that an open command may still have to write when there is no room: its {@link shortened} end (under 700 bytes), the end of
- * its recording (under 250), and its session's head in a signature (150).
+ * its recording (under 400), and its session's head in a signature (150).
  */
-const bytesPerCommand = 1200
+const bytesPerCommand = 1300
 /** Of a session: its gap, its shortened end, and the signature behind it with the session's head. */
 const bytesPerSession = 3000
 /** UTF-16 units of a text in a shortened record: at most six bytes each, as JSON. */
@@ -69,12 +69,12 @@ export class ClosingRoom {
 export function shortened(event: AgentEventBody): AgentEventBody {
   switch (event.kind) {
     case 'command.end': {
-      const { result, tag, error_code: code, error_message: message, ...rest } = event
+      const { result_bytes: resultBytes, result_sha256: _digest, tag, error_code: code, error_message: message, ...rest } = event
       return {
         ...rest,
         ...(tag === undefined ? {} : { tag: tag.slice(0, shortText) }),
         ...(code === undefined ? {} : { error_code: code.slice(0, shortText) }),
-        ...(result === undefined && message === undefined ? {} : { shortened: true as const }),
+        ...(resultBytes === undefined && message === undefined ? {} : { shortened: true as const }),
       }
     }
     case 'session.end': {

@@ -2,6 +2,7 @@ import fs from 'node:fs'
 import path from 'node:path'
 import { chainOf, headOf, type SessionHead } from '@sallyport/audit-log'
 import { z } from 'zod'
+import { splitRecord } from '../recording/payload.js'
 import { scanRecord } from './record-file.js'
 
 export class SpoolCorruptError extends Error {
@@ -107,10 +108,11 @@ function readSegment(file: string, firstSeq: number, last: boolean, each: (recor
       fs.truncateSync(file, offset)
       break
     }
-    const record = recordShape.safeParse(parseJson(scanned.payload))
+    const header = Buffer.from(splitRecord(scanned.payload).header)
+    const record = recordShape.safeParse(parseJson(header))
     seq += 1
     if (!record.success || record.data.seq !== seq) throw new SpoolCorruptError(`${file}: record at byte ${offset} is not number ${seq}`)
-    each(record.data, scanned.payload)
+    each(record.data, header)
     offset = scanned.next
   }
   return { file, firstSeq, lastSeq: seq, bytes: offset }
@@ -129,9 +131,9 @@ function follow(heads: Map<string, RecoveredHead>, { kind, session, heads: signe
   if (link !== undefined) heads.set(session, { session, records: link.n, head: headOf(payload), closed, signed: false })
 }
 
-function parseJson(payload: Buffer): unknown {
+function parseJson(header: Buffer): unknown {
   try {
-    return JSON.parse(payload.toString('utf8'))
+    return JSON.parse(header.toString('utf8'))
   } catch {
     return undefined
   }

@@ -3,6 +3,7 @@ import os from 'node:os'
 import path from 'node:path'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import type { AgentEventBody, CommandEndEvent } from '../event.js'
+import { encodeChunks, makePayload, splitRecord } from '../recording/payload.js'
 import { Spool, SpoolError, type SpoolOptions } from './spool.js'
 
 /** Room for what closes: in the spool's own bound, and on a disk that is full. The disk's errors come from a replaced fs.writeSync. */
@@ -30,11 +31,12 @@ const started = (session: string): AgentEventBody => ({ kind: 'session.start', s
 const command = (session: string, ordinal: number, text = 'SELECT 1'): AgentEventBody => ({
   kind: 'command', session, command: ordinal, text, effects: [], decision: { verdict: 'allow', rule: 'p#0', reason: '', hint: '' },
 })
+const long = makePayload(JSON.stringify({ columns: ['c'], rows: Array.from({ length: 500 }, () => ['x'.repeat(2000)]), truncated: true }))
 /** As long as an end can be: every character takes six bytes as JSON. */
 const longEnd = (session: string, ordinal: number): CommandEndEvent => ({
   kind: 'command.end', session, command: ordinal, status: 'cancelled', tag: '\u0001'.repeat(200), rows: Number.MAX_SAFE_INTEGER, bytes: Number.MAX_SAFE_INTEGER,
   duration_us: Number.MAX_SAFE_INTEGER, masked: Number.MAX_SAFE_INTEGER, error_code: '\u0001'.repeat(200), error_message: '\u0001'.repeat(512), sha256: 'a'.repeat(64),
-  result: { columns: ['c'], rows: Array.from({ length: 500 }, () => ['x'.repeat(2000)]), truncated: true },
+  result_bytes: long.facts.bytes, result_sha256: long.facts.sha256,
 })
 
 function codeOf(work: () => unknown): string {
@@ -50,7 +52,7 @@ async function kinds(spool: Spool): Promise<string[]> {
   const all: string[] = []
   for (let seq = 1; seq <= spool.lastSeq; ) {
     const { records } = await spool.read(seq, 1_000_000)
-    all.push(...records.map((record) => String(JSON.parse(record.toString()).kind)))
+    all.push(...records.map((record) => String(JSON.parse(Buffer.from(splitRecord(record).header).toString()).kind)))
     seq += records.length
   }
   return all
@@ -59,8 +61,9 @@ async function kinds(spool: Spool): Promise<string[]> {
 function endAll(spool: Spool, opened: ReadonlyMap<string, number>): void {
   for (const [session, commands] of opened) {
     for (let ordinal = 1; ordinal <= commands; ordinal += 1) {
-      spool.appendClosing({ kind: 'recording', session, command: ordinal, first: 99_999, chunks: [], last: true, truncated: true })
-      spool.appendClosing(longEnd(session, ordinal))
+      const { facts, payload } = encodeChunks([])
+      spool.appendClosing({ kind: 'recording', session, command: ordinal, first: 99_999, ...facts, last: true, truncated: true }, payload)
+      spool.appendClosing(longEnd(session, ordinal), long.payload)
     }
     spool.appendClosing({ kind: 'gap', session, audit: 'best_effort', first_command: 1, last_command: 2_000_000_000, from: new Date().toISOString(), to: new Date().toISOString(), missing: { command: 2_000_000_000, 'command.end': 2_000_000_000, recording: 2_000_000_000, 'command.released': 2_000_000_000 }, reason: 'unwritable', certain: true })
     spool.appendClosing({ kind: 'session.end', session, reason: '\u0001'.repeat(500), detail: '\u0001'.repeat(500), commands })
@@ -108,7 +111,7 @@ describe('a full spool', () => {
     while (codeOf(() => first.append(command(uuid(1), first.lastSeq))) === 'none');
     const second = spoolOf({ maxBytes: 64 * 1024, reserveBytes: 64 * 1024 })
     const [left] = second.unfinished
-    for (const ordinal of left?.commands ?? []) second.appendClosing(longEnd(uuid(1), ordinal))
+    for (const ordinal of left?.commands ?? []) second.appendClosing(longEnd(uuid(1), ordinal), long.payload)
     second.appendClosing({ kind: 'session.end', session: uuid(1), reason: 'agent_crashed', commands: 1 })
     expect(left?.commands.length).toBeGreaterThan(10)
   })
@@ -192,7 +195,7 @@ describe('R a disk that fails', () => {
     expect(codeOf(() => spool.append(command(uuid(1), 1)))).toBe('unwritable')
     vi.restoreAllMocks()
     expect(codeOf(() => spool.append(command(uuid(1), 1)))).toBe('unwritable')
-    expect(codeOf(() => spool.appendClosing(longEnd(uuid(1), 1)))).toBe('unwritable')
+    expect(codeOf(() => spool.appendClosing(longEnd(uuid(1), 1), long.payload))).toBe('unwritable')
     expect(refused).toEqual(['unwritable'])
   })
 

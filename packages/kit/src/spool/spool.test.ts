@@ -2,9 +2,10 @@ import { generateKeyPairSync, sign } from 'node:crypto'
 import fs from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
-import { keyIdOf, SessionVerifier } from '@sallyport/audit-log'
+import { genesisOf, headOf, keyIdOf, SessionVerifier } from '@sallyport/audit-log'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import type { AgentEventBody } from '../event.js'
+import { digestOf, splitRecord } from '../recording/payload.js'
 import { SpoolCorruptError } from './recovery.js'
 import { Spool, SpoolError } from './spool.js'
 import { timestamp, wallClock } from './timestamp.js'
@@ -210,4 +211,20 @@ test('sessions are chained and signed, and go on in their chain after a kill, al
     }
   }
   expect(verifier.finish(0).counts).toEqual({ signed: 2, lost: 0, open: 1, broken: 0, gaps: 0 })
+})
+
+test('a record with a payload: the chain is over its header, also behind a restart', async () => {
+  const payload = Buffer.from('{"d":"one"}\n{"d":"two"}\n')
+  const event: AgentEventBody = { kind: 'recording', session: 'a', command: 1, first: 0, count: 2, bytes: payload.length, sha256: digestOf(payload) }
+  const first = spoolOf()
+  first.append(started('a'))
+  first.append(event, payload)
+  await first.close()
+  const again = spoolOf()
+  again.append(command('a', 2))
+  const { records } = await again.read(1, 1_000_000)
+  const split = records.map(splitRecord)
+  expect(split.map((record) => record.payload && Buffer.from(record.payload).toString())).toEqual([undefined, payload.toString(), undefined])
+  const links = split.map(({ header }) => JSON.parse(Buffer.from(header).toString()).chain)
+  expect(links).toEqual([1, 2, 3].map((n) => ({ n, prev: n === 1 ? genesisOf('a') : headOf(split[n - 2]?.header ?? '') })))
 })

@@ -4,6 +4,7 @@ import type { AgentEventBody } from '../event.js'
 import { BacklogAge } from './backlog-age.js'
 import { ClosingRoom, shortened } from './closing-room.js'
 import { frameRecord, headerBytes, maxRecordBytes, scanRecord } from './record-file.js'
+import { joinRecord } from '../recording/payload.js'
 import type { ChainLink } from '@sallyport/audit-log'
 import { mintReceipt, type Receipt } from './receipt.js'
 import { timestamp, wallClock } from './timestamp.js'
@@ -164,17 +165,18 @@ export class Spool {
 
   /**
    * Records an event before what it speaks of happens.
+   * @param payload stands behind the event in its record; the event has to name its digest, which alone the chain binds
    * @throws {SpoolError} when it can't be recorded; the caller must then not go on.
    */
-  append(event: AgentEventBody): Receipt {
-    const receipt = this.#stage(event, false)
+  append(event: AgentEventBody, payload?: Buffer): Receipt {
+    const receipt = this.#stage(event, false, payload)
     this.#flush()
     return receipt
   }
 
   /** Records an event after the fact: it is written with the next one, or within a few milliseconds. */
-  appendClosing(event: AgentEventBody): Receipt {
-    const receipt = this.#stage(event, true)
+  appendClosing(event: AgentEventBody, payload?: Buffer): Receipt {
+    const receipt = this.#stage(event, true, payload)
     this.#flushTimer ??= setTimeout(() => {
       this.#flushTimer = undefined
       try {
@@ -276,34 +278,40 @@ export class Spool {
     fs.closeSync(this.#fd)
   }
 
-  #stage(event: AgentEventBody, closing: boolean): Receipt {
+  #stage(event: AgentEventBody, closing: boolean, payload?: Buffer): Receipt {
     if (this.#failure) throw this.#failure
     const seq = this.#nextSeq
     const session = 'session' in event ? event.session : undefined
     const link = session === undefined ? undefined : this.#chains.next(session)
     const used = this.#totalBytes + this.#pendingBytes
-    let payload = this.#encode(event, link)
-    if (closing && (used + payload.length > this.maxBytes || payload.length > maxRecordBytes || !this.#reserve.held)) payload = this.#encode(shortened(event), link)
-    if (payload.length > maxRecordBytes) throw new SpoolError('too_large', 'the event is larger than an audit record may be')
-    if (used + payload.length > this.maxBytes + (closing ? this.#reserveBytes : 0)) throw new SpoolError('full', 'the audit spool is full: the control plane has not acknowledged for too long')
+    let record = this.#encode(event, link, payload)
+    if (closing && (used + record.bytes.length > this.maxBytes || record.bytes.length > maxRecordBytes || !this.#reserve.held)) {
+      // A shortened end names no result any more.
+      record = this.#encode(shortened(event), link, event.kind === 'command.end' ? undefined : payload)
+    }
+    const { header, bytes } = record
+    if (bytes.length > maxRecordBytes) throw new SpoolError('too_large', 'the event is larger than an audit record may be')
+    if (used + bytes.length > this.maxBytes + (closing ? this.#reserveBytes : 0)) throw new SpoolError('full', 'the audit spool is full: the control plane has not acknowledged for too long')
     if (!closing) this.#admit(event)
-    const framed = frameRecord(payload)
+    const framed = frameRecord(bytes)
     this.#pending.push(framed)
     this.#pendingBytes += framed.length
     this.#nextSeq = seq + 1
     this.#age.appended(seq)
     this.#closing.follow(event)
     if (session !== undefined && link !== undefined) {
-      if (this.#chains.written(session, link, payload, event.kind === 'session.end') && !(this.full && event.kind !== 'session.end')) this.#signNow()
+      if (this.#chains.written(session, link, header, event.kind === 'session.end') && !(this.full && event.kind !== 'session.end')) this.#signNow()
       else this.#signLater()
     }
     return mintReceipt(seq)
   }
 
-  #encode(event: AgentEventBody, link: ChainLink | undefined): Buffer {
+  /** The chain is over the header alone. */
+  #encode(event: AgentEventBody, link: ChainLink | undefined, payload: Buffer | undefined): { readonly header: Buffer; readonly bytes: Buffer } {
     const chain = link === undefined ? '' : `"chain":{"n":${link.n},"prev":"${link.prev}"},`
     const text = `{"v":1,"seq":${this.#nextSeq},"time":"${timestamp(this.#now())}",${chain}${JSON.stringify(event).slice(1)}`
-    return Buffer.from(event.kind === 'session.signed' ? this.#chains.seal(text) : text, 'utf8')
+    const header = Buffer.from(event.kind === 'session.signed' ? this.#chains.seal(text) : text, 'utf8')
+    return { header, bytes: payload === undefined ? header : joinRecord(header, payload) }
   }
 
   /** Nothing is begun for whose end there might be no room. */

@@ -28,6 +28,8 @@ export interface LoopbackOptions {
 export class Loopback {
   readonly hostKey = generateKeyPair('gateway')
   readonly events: AgentEventBody[] = []
+  /** Payloads of recorded pieces, by their event. */
+  readonly payloads = new Map<AgentEventBody, Buffer>()
   readonly ends: SessionEnd[] = []
   readonly asked: ApprovalAsk[] = []
   readonly proofs: PublicKeyProof[] = []
@@ -138,9 +140,10 @@ export class Loopback {
     const grant = await verifyGrant(jws, new Map([['k', controlKeys.publicKey]]), agent, Date.now() / 1000)
     const controller = new AbortController()
     this.controllers.add(controller)
-    const append = (event: AgentEventBody) => {
+    const append = (event: AgentEventBody, payload?: Buffer) => {
       if (this.spoolFull && event.kind === 'recording') throw new SpoolError('full', 'the audit spool is full')
       this.events.push(event)
+      if (payload !== undefined) this.payloads.set(event, payload)
       return { seq: this.events.length } as never
     }
     const guard = new SessionGuard({
