@@ -50,3 +50,7 @@ test('unpacking is bounded: a head can not say more than a part may hold', () =>
   expect(zstdCompressSync(Buffer.alloc(65 * 1024 * 1024)).length).toBeLessThan(10_000)
   expect(() => sealPart(key, place, [{ seq: 7n, payload: Buffer.alloc(65 * 1024 * 1024) }])).toThrow(RangeError)
 })
+
+test('a place that can not be is told as a broken part, not thrown as something else', () => {
+  for (const other of [{ ...place, first: -1n }, { ...place, last: 2n ** 64n }, { ...place, session: 'none' }]) expect(() => openPart(key, other, sealed)).toThrow(PartError)
+})

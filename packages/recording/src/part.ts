@@ -32,6 +32,8 @@ const pieceHeadBytes = 12
 export const dataKeyBytes = 32
 /** Most that a part holds, unpacked. A batch of an agent is smaller; whoever writes storage can't make a reader unpack more. */
 export const maxPlainBytes = 64 * 1024 * 1024
+/** A part is never larger: what doesn't get smaller by packing grows by less than a hundredth. */
+export const maxPartBytes = maxPlainBytes + 1024 * 1024
 
 /**
  * Packs pieces: framed, compressed, encrypted with AES-256-GCM. Format: docs/recordings.md.
@@ -45,9 +47,11 @@ export function sealPart(dataKey: Uint8Array, place: PartPlace, pieces: readonly
   const plain = Buffer.concat(pieces.flatMap(({ seq, payload }) => [pieceHead(seq, payload.length), payload]))
   if (plain.length > maxPlainBytes) throw new RangeError('too much for one part of a recording')
   const head = headOf(place, plain.length)
-  const nonce = createHmac('sha256', derived(dataKey, 'nonce')).update(head).update(createHash('sha256').update(plain).digest()).digest().subarray(0, nonceBytes)
+  const packed = zstdCompressSync(plain)
+  // Of what is encrypted, not of what was packed: another version of zstd packs the same pieces otherwise.
+  const nonce = createHmac('sha256', derived(dataKey, 'nonce')).update(head).update(createHash('sha256').update(packed).digest()).digest().subarray(0, nonceBytes)
   const cipher = createCipheriv('aes-256-gcm', derived(dataKey, 'part'), nonce).setAAD(head)
-  const body = Buffer.concat([cipher.update(zstdCompressSync(plain)), cipher.final()])
+  const body = Buffer.concat([cipher.update(packed), cipher.final()])
   return Buffer.concat([head, nonce, body, cipher.getAuthTag()])
 }
 
@@ -61,7 +65,7 @@ export function openPart(dataKey: Uint8Array, place: PartPlace, bytes: Uint8Arra
   if (part.length < headBytes + nonceBytes + tagBytes) throw new PartError('it is cut off')
   const plainBytes = part.readUInt32BE(headBytes - 4)
   if (plainBytes > maxPlainBytes) throw new PartError('it says that it is larger than a part may be')
-  const head = headOf(place, plainBytes)
+  const head = placed(place, plainBytes)
   if (!part.subarray(0, headBytes).equals(head)) throw new PartError('it is the part of another place, or of a format that this version does not know')
   const bodyStart = headBytes + nonceBytes
   const decipher = createDecipheriv('aes-256-gcm', derived(dataKey, 'part'), part.subarray(headBytes, bodyStart), { authTagLength: tagBytes })
@@ -76,6 +80,15 @@ export function openPart(dataKey: Uint8Array, place: PartPlace, bytes: Uint8Arra
   }
   if (plain.length !== plainBytes) throw new PartError('it is not as long as it says')
   return piecesOf(plain, place)
+}
+
+/** A place that somebody made up in the database is the place of no part. */
+function placed(place: PartPlace, plainBytes: number): Buffer {
+  try {
+    return headOf(place, plainBytes)
+  } catch {
+    throw new PartError('what the database says of its place can not be')
+  }
 }
 
 function headOf({ session, first, last }: PartPlace, plainBytes: number): Buffer {

@@ -61,7 +61,7 @@ export class EventsService {
     const facts = await this.#facts(read.flatMap((record) => (record.ok && record.session !== undefined ? [record.session] : [])))
     const now = timestamp()
     const events = read.map((record, i) => prepareRecord(agentId, firstSeq + BigInt(i), record, facts, now))
-    const parts = await this.#sealed(agentId, events)
+    const parts = await this.#sealed(agentId, firstSeq, events)
     const result = await this.writer.submit({ events, spool: { node: agentId, firstSeq }, parts })
     for (const ended of result.ended) await this.#sessionEnded(ended)
     const last = firstSeq + BigInt(records.length) - 1n
@@ -71,13 +71,13 @@ export class EventsService {
     return result.acked
   }
 
-  /** What the records' sessions showed, kept before anything is acknowledged; not what is durable already. */
-  async #sealed(agentId: string, events: readonly PreparedRecord[]): Promise<SealedPart[]> {
+  /** What the records' sessions showed, kept before anything is acknowledged; not what is durable already, nor what lies behind a gap. */
+  async #sealed(agentId: string, firstSeq: bigint, events: readonly PreparedRecord[]): Promise<SealedPart[]> {
     const pieces = events.flatMap(({ piece }) => (piece === undefined ? [] : [piece]))
     if (pieces.length === 0) return []
     const durable = await this.repository.acked(agentId)
     try {
-      return durable === undefined ? [] : await this.parts.seal(pieces.filter(({ seq }) => seq > durable))
+      return durable === undefined || firstSeq > durable + 1n ? [] : await this.parts.seal(pieces.filter(({ seq }) => seq > durable))
     } catch (error) {
       throw new AuditUnavailableError('recordings could not be stored', { cause: error })
     }

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { closeSync, existsSync, fsyncSync, linkSync, openSync, readFileSync, rmSync, statSync, writeSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { KeyError, kmsKey, LocalKey, vaultKey, type KeyEncryptionKey } from '@sallyport/recording'
@@ -11,8 +11,28 @@ const setting = 'SALLYPORT_RECORDINGS_KEYS'
 /** The key that is used when none is configured, made once. @throws {ConfigError} */
 export function defaultKey(directory: string): KeyEncryptionKey {
   const path = join(directory, 'recording-key')
-  if (!existsSync(path)) writeFileSync(path, `${randomBytes(32).toString('base64')}\n`, { mode: 0o600, flag: 'wx' })
+  if (!existsSync(path)) writeWhole(path, `${randomBytes(32).toString('base64')}\n`)
   return fileKey('SALLYPORT_DATA_DIR', path)
+}
+
+/** On disk before anything is encrypted with it: a key that a power cut takes away takes the recordings with it. */
+function writeWhole(path: string, text: string): void {
+  const making = `${path}.${process.pid}.new`
+  const file = openSync(making, 'w', 0o600)
+  try {
+    writeSync(file, text)
+    fsyncSync(file)
+  } finally {
+    closeSync(file)
+  }
+  try {
+    linkSync(making, path)
+  } catch (error) {
+    // Another process was first: its key is the one.
+    if (!existsSync(path)) throw error
+  } finally {
+    rmSync(making, { force: true })
+  }
 }
 
 /**

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { Injectable } from '@nestjs/common'
+import { Injectable, Logger, type OnModuleInit } from '@nestjs/common'
 import { dataKeyBytes, KeyError } from '@sallyport/recording'
 import { RecordingPartsRepository } from './recording-parts.repository.js'
 import { RecordingsConfig } from './recordings.config.js'
@@ -8,7 +8,8 @@ const maxCached = 1000
 
 /** The key of each session's recording: random, and stored only wrapped. */
 @Injectable()
-export class RecordingKeysService {
+export class RecordingKeysService implements OnModuleInit {
+  readonly #log = new Logger(RecordingKeysService.name)
   /** Keys in use, so that a running session doesn't ask a key service for every batch. */
   readonly #cached = new Map<string, Uint8Array>()
 
@@ -16,6 +17,17 @@ export class RecordingKeysService {
     private readonly repository: RecordingPartsRepository,
     private readonly config: RecordingsConfig,
   ) {}
+
+  /** A key that was lost or left out is told at the start, and not only when somebody wants to see a recording. */
+  async onModuleInit(): Promise<void> {
+    for (const kek of await this.repository.keks()) {
+      try {
+        this.config.keys.get(kek)
+      } catch {
+        this.#log.error({ message: 'recordings are stored under a key that is not configured: they can not be read, see SALLYPORT_RECORDINGS_KEYS', kek })
+      }
+    }
+  }
 
   /**
    * The session's key, made when there is none.

@@ -60,6 +60,12 @@ export class RecordingPartsRepository {
     return rows[0]
   }
 
+  /** Key-encryption keys under which something is stored. */
+  async keks(): Promise<string[]> {
+    const rows = await this.prisma.$queryRaw<{ kek: string }[]>`SELECT DISTINCT kek FROM recording`
+    return rows.map((row) => row.kek)
+  }
+
   /** Keeps the first key that is given for a session, whichever replica gives it. */
   async insertKey(session: string, { kek, wrapped }: WrappedKey): Promise<void> {
     await this.prisma.$executeRaw`

@@ -1,6 +1,8 @@
 import { randomUUID } from 'node:crypto'
-import { mkdir, open, readFile, rename, rm } from 'node:fs/promises'
+import { constants } from 'node:fs'
+import { mkdir, open, rename, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
+import { maxPartBytes } from '../part.js'
 import { pathOf, StoreError, type PartStore } from './part-store.js'
 
 /** Parts as files below a directory, 0600. Written whole: synced under another name, then renamed. */
@@ -29,13 +31,26 @@ export function fileStore(directory: string): PartStore {
     },
     async get(name) {
       try {
-        return await readFile(join(directory, pathOf(name)))
+        return await readPart(join(directory, pathOf(name)))
       } catch (error) {
         if (error instanceof StoreError) throw error
         if (codeOf(error) === 'ENOENT') return undefined
         throw new StoreError(`the part can not be read (${codeOf(error)})`, { cause: error })
       }
     },
+  }
+}
+
+/** A plain file of the size of a part, and nothing else that somebody put in its place: no link, no pipe that never answers. */
+async function readPart(path: string): Promise<Buffer> {
+  const file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)
+  try {
+    const stat = await file.stat()
+    if (!stat.isFile()) throw new StoreError('what stands in the place of the part is no file')
+    if (stat.size > maxPartBytes) throw new StoreError('what stands in the place of the part is larger than a part may be')
+    return await file.readFile()
+  } finally {
+    await file.close()
   }
 }
 

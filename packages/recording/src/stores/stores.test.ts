@@ -1,12 +1,14 @@
+import { execFile } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm, stat, symlink, truncate, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 // @ts-expect-error -- it has no types
 import S3rver from 's3rver'
 import { fileStore } from './file-store.js'
-import { StoreError, type PartName, type PartStore } from './part-store.js'
+import { pathOf, StoreError, type PartName, type PartStore } from './part-store.js'
 import { s3Store } from './s3-store.js'
 
 let directory: string
@@ -64,4 +66,23 @@ test('s3: objects below the prefix; a wrong key and a store that is gone are err
   const gone = s3Store({ endpoint: 'http://127.0.0.1:1', region: 'us-east-1', accessKeyId: 'a', secretAccessKey: 'b' }, 'recordings', '')
   await expect(gone.get(name)).rejects.toThrow('could not be reached')
   await expect(gone.put(name, bytes)).rejects.toThrow(StoreError)
+})
+
+test('of files: no link, no pipe and nothing too large is read in the place of a part', async () => {
+  const store = fileStore(directory)
+  const name: PartName = { session: '00000000-0000-4000-8000-000000000001', first: 1n, last: 1n, sha256: createHash('sha256').update(bytes).digest('hex') }
+  await store.put(name, bytes)
+  const path = join(directory, pathOf(name))
+  const put = async (make: () => Promise<unknown>): Promise<void> => {
+    await rm(path)
+    await make()
+    await expect(store.get(name)).rejects.toThrow(StoreError)
+  }
+  await writeFile(join(directory, 'elsewhere'), 'secret')
+  await put(() => symlink(join(directory, 'elsewhere'), path))
+  await put(() => promisify(execFile)('mkfifo', [path]))
+  await put(async () => {
+    await writeFile(path, '')
+    await truncate(path, 400 * 1024 * 1024)
+  })
 })
