@@ -271,9 +271,12 @@ describe('C secrets', () => {
       const telling = secret.split('.').at(-1) ?? secret
       for (const [where, text] of Object.entries({ logs, events: events.join(), commandLines })) expect(text.includes(telling), `${where}: ${secret.slice(0, 12)}…`).toBe(false)
     }
+    // Statements of the control plane (which key is a node's, what was deleted) are there to be read; they let nobody in.
+    const isStatement = (jws: string): boolean => /"typ":"(node-key|audit-deletion)\+jwt"/.test(Buffer.from(jws.split('.')[0] ?? '', 'base64url').toString())
+    const shown = events.join().replaceAll(/eyJhbGciOi[\w-]+\.[\w-]+\.[\w-]+/g, (jws) => (isStatement(jws) ? '' : jws))
     for (const pattern of [/PRIVATE KEY/, /eyJhbGciOi[\w-]+\.[\w-]+\.[\w-]+/, /spc_[\w-]{20}/, /spt_[0-9a-f]{20}_[\w-]{20}/]) {
       expect(logs).not.toMatch(pattern)
-      expect(events.join()).not.toMatch(pattern)
+      expect(shown).not.toMatch(pattern)
     }
     const readable: string[] = []
     const walk = (directory: string): void => {
