@@ -206,6 +206,46 @@ describe('K13: records and logs', () => {
     expect(text).toContain('the text is not shown')
   })
 
+  test('no table of the control plane holds a marker, whatever a query would show of it', async () => {
+    const directory = path.join(stack.line.dataDir, 'api')
+    const port = Number(readFileSync(path.join(directory, 'postgres/postmaster.pid'), 'utf8').split('\n')[3])
+    const database = new pg.Client({ host: '127.0.0.1', port, user: 'sallyport', database: 'postgres', password: readFileSync(path.join(directory, 'postgres-password'), 'utf8').trim() })
+    await database.connect()
+    try {
+      const { rows: tables } = await database.query<{ name: string }>("SELECT quote_ident(relname) AS name FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace")
+      const found: string[] = []
+      let rows = 0
+      for (const { name } of tables) {
+        for (const { text } of (await database.query<{ text: string }>(`SELECT t::text AS text FROM ${name} t`)).rows) {
+          rows += 1
+          const marker = leaked(Buffer.from(text))
+          if (marker !== undefined) found.push(`${name}: ${marker}: ${text.slice(0, 200)}`)
+        }
+      }
+      expect(found.slice(0, 10)).toEqual([])
+      expect(tables.length).toBeGreaterThan(15)
+      expect(rows).toBeGreaterThan(1000)
+    } finally {
+      await database.end()
+    }
+  })
+
+  test('no file of the control plane, its database and its recordings, of the gateway or of the agent holds a marker', () => {
+    const found: string[] = []
+    let bytes = 0
+    for (const name of readdirSync(stack.line.dataDir).filter((entry) => /^(api|agent|gateway|tokens|logs)/.test(entry))) {
+      for (const file of filesBelow(path.join(stack.line.dataDir, name))) {
+        const content = readFileSync(file)
+        bytes += content.length
+        const marker = leaked(content)
+        if (marker !== undefined) found.push(`${file}: ${marker}`)
+      }
+    }
+    expect(found).toEqual([])
+    // Tables and the write-ahead log among them.
+    expect(bytes).toBeGreaterThan(20_000_000)
+  })
+
   test('no spool or log file holds a marker', () => {
     const found: string[] = []
     let bytes = 0

@@ -7,6 +7,8 @@ import type { EventItem, EventPage, SearchQuery } from './search.dto.js'
 
 const searchTimeoutMs = 10_000
 const defaultLimit = 100
+/** Rows whose payloads are fetched at the same time. */
+const readAtOnce = 8
 
 export type SessionPage = Partial<Pick<SearchQuery, 'limit' | 'cursor' | 'recordings'>>
 
@@ -33,7 +35,10 @@ export class SearchService {
     }
     const reader = this.parts.reader()
     const items: EventItem[] = []
-    for (const row of rows.slice(0, limit)) items.push(toItem({ ...row, body: await reader.whole(row.position, row.body) }))
+    for (let at = 0; at < Math.min(rows.length, limit); at += readAtOnce) {
+      const some = rows.slice(at, Math.min(at + readAtOnce, limit))
+      items.push(...(await Promise.all(some.map(async (row) => toItem({ ...row, body: await reader.whole(row.position, row.body) })))))
+    }
     const last = items.at(-1)
     return rows.length > limit && last ? { items, next: last.position } : { items }
   }
