@@ -37,7 +37,12 @@ export class SearchService {
     const items: EventItem[] = []
     for (let at = 0; at < Math.min(rows.length, limit); at += readAtOnce) {
       const some = rows.slice(at, Math.min(at + readAtOnce, limit))
-      items.push(...(await Promise.all(some.map(async (row) => toItem({ ...row, body: await reader.whole(row.position, row.body) })))))
+      // All are awaited, so that of several broken ones the first is the one that is named.
+      const read = await Promise.allSettled(some.map(async (row) => toItem({ ...row, body: await reader.whole(row.position, row.body) })))
+      for (const one of read) {
+        if (one.status === 'rejected') throw one.reason
+        items.push(one.value)
+      }
     }
     const last = items.at(-1)
     return rows.length > limit && last ? { items, next: last.position } : { items }
