@@ -128,7 +128,10 @@ export interface ApprovalDecisionPayload {
   readonly digest: string
   readonly verdict: 'approved' | 'rejected' | 'expired' | 'refused'
   readonly reason: string
+  /** Names, for whoever waits. */
   readonly reviewers: readonly string[]
+  /** What stands for them in the log, one for each. */
+  readonly recorded_reviewers?: readonly string[]
   readonly iat: number
   readonly exp: number
 }

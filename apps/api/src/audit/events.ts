@@ -22,6 +22,7 @@ export type ControlPlaneEventBody =
   | AuditDeleted
   | AuditExported
   | LegalHoldEvent
+  | PersonErased
   | SearchSaved
   | NodeEvent
   | TokenCreated
@@ -217,6 +218,17 @@ export interface LegalHoldEvent {
   readonly held_target?: string
   readonly from?: string
   readonly to?: string
+}
+
+/** Somebody's key was deleted: nobody can tell any more whom the pseudonyms stood for. */
+export interface PersonErased {
+  readonly kind: 'privacy.erased'
+  /** Ids, which say nothing else. */
+  readonly persons: readonly string[]
+  /** How many identifiers they had. */
+  readonly identifiers: number
+  readonly by: string
+  readonly reason: string
 }
 
 export interface SearchSaved {
