@@ -104,6 +104,7 @@ export const grantPayloadSchema = z.strictObject({
     record_result_bytes: z.number().int().min(0),
     record_terminal_bytes: z.number().int().min(0),
     record_input: z.boolean(),
+    record_parameters: z.boolean(),
   }),
   mask_key: z.string().optional(),
   approval_url: z.string(),
