@@ -60,7 +60,7 @@ test('a statement runs with its parameters, an error that quotes one comes to th
     const found = await stack.events('kind=command')
     return found.length >= 3 && found
   }, 'the commands are on record')
-  expect(commands.map(({ event }) => event.parameters_excluded).sort()).toEqual([1, 2, 2])
+  expect(commands.map(({ event }) => event.parameters_excluded).sort((a: number, b: number) => a - b)).toEqual([1, 2, 2])
   const failed = (await eventually(async () => {
     const found = await stack.events('kind=command.end')
     return found.length >= 3 && found
