@@ -27,7 +27,7 @@ import { TargetsModule } from './targets/targets.module.js'
 /** The control plane's rooms. */
 @Module({})
 export class AppModule {
-  static register(environment: Environment): DynamicModule {
+  static register(environment: Environment, more: readonly DynamicModule[] = []): DynamicModule {
     return {
       module: AppModule,
       imports: [
@@ -35,7 +35,7 @@ export class AppModule {
         HttpConfigModule, DatabaseModule, NotifyModule, KeysModule, ProblemModule,
         AuditModule, DocumentsModule, PoliciesModule, AccessModule, ApprovalsModule,
         IdentityModule, NodesModule, TargetsModule, SessionsModule, CredentialsModule, AgentsModule, SshModule, SinksModule, RetentionModule,
-        GrpcModule, HealthModule, BootstrapModule,
+        GrpcModule, HealthModule, BootstrapModule, ...more,
       ],
     }
   }
