@@ -21,6 +21,7 @@ import { PrivacyModule } from './privacy/privacy.module.js'
 import { ProblemModule } from './problem/problem.module.js'
 import { SessionsModule } from './sessions/sessions.module.js'
 import { RetentionModule } from './retention/retention.module.js'
+import { SigninModule } from './signin/signin.module.js'
 import { SinksModule } from './sinks/sinks.module.js'
 import { SshModule } from './ssh/ssh.module.js'
 import { TargetsModule } from './targets/targets.module.js'
@@ -35,7 +36,7 @@ export class AppModule {
         ConfigModule.register(environment),
         HttpConfigModule, DatabaseModule, NotifyModule, KeysModule, ProblemModule,
         AuditModule, DocumentsModule, PoliciesModule, AccessModule, ApprovalsModule,
-        IdentityModule, NodesModule, TargetsModule, SessionsModule, CredentialsModule, AgentsModule, SshModule, SinksModule, RetentionModule, PrivacyModule,
+        IdentityModule, NodesModule, TargetsModule, SessionsModule, CredentialsModule, AgentsModule, SshModule, SinksModule, RetentionModule, PrivacyModule, SigninModule,
         GrpcModule, HealthModule, BootstrapModule, ...more,
       ],
     }

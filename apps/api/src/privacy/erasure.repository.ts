@@ -58,6 +58,7 @@ export class ErasureRepository {
         WHERE jsonb_typeof(${object}) = 'object' AND EXISTS (SELECT 1 FROM jsonb_each(${object}) WHERE value = to_jsonb(${name}::text))`
     }
     await tx.$executeRaw`UPDATE document_version SET text = NULL, name = ${pseudonym} WHERE kind = 'User' AND name = ${name}`
+    await tx.account.deleteMany({ where: { OR: [{ name }, { email: name }, { subject: name }] } })
     await tx.savedSearch.deleteMany({ where: { owner: name } })
     if (name.length >= shortest && !/^\d+$/.test(name)) for (const place of textColumns) await this.#replaceWords(tx, place, name, pseudonym)
   }

@@ -58,6 +58,9 @@ export function personsOfEvent(event: ControlPlaneEventBody): Mentioned {
   if ('by' in event) named(event.by)
   if ('reviewers' in event) event.reviewers.forEach(named)
   if (event.kind === 'auth.failed' && event.user !== undefined) perhaps.push(event.user)
+  if (event.kind === 'user.signed_in' || event.kind === 'user.signed_out' || event.kind === 'user.gone') {
+    persons.push({ names: [event.user], addresses: event.kind === 'user.signed_in' ? [hostOf(event.client_address)] : [] })
+  }
   if ((event.kind === 'token.created' || event.kind === 'token.revoked') && isPersonsName(event.user)) perhaps.push(event.user)
   if ('held_identity' in event && event.held_identity !== undefined) perhaps.push(event.held_identity)
   if (event.kind === 'document.applied') for (const change of event.changes) if (change.kind === 'User') named(change.name)

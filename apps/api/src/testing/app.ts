@@ -23,6 +23,7 @@ import { PoliciesModule } from '../policies/policies.module.js'
 import { PrivacyModule } from '../privacy/privacy.module.js'
 import { RetentionModule } from '../retention/retention.module.js'
 import { ProblemModule } from '../problem/problem.module.js'
+import { SigninModule } from '../signin/signin.module.js'
 import { SessionsService } from '../sessions/sessions.service.js'
 import { exportJWK, generateKeyPair, SignJWT, type JWTPayload } from 'jose'
 import { ReplyCheckModule } from './reply-check.js'
@@ -83,7 +84,7 @@ export async function startApp(): Promise<TestApp> {
       { provide: PrismaService, useValue: postgres.prisma },
       { provide: DATABASE_URL, useValue: postgres.url },
       { provide: KeysService, useValue: keys },
-      { provide: ENVIRONMENT, useValue: { SALLYPORT_DATA_DIR: dataDirectory, SALLYPORT_AUDIT_SIGN_SECONDS: '3600' } },
+      { provide: ENVIRONMENT, useValue: { SALLYPORT_DATA_DIR: dataDirectory, SALLYPORT_AUDIT_SIGN_SECONDS: '3600', SALLYPORT_INSECURE_HTTP: 'true' } },
       { provide: AgentLinkService, useValue: link },
       { provide: SessionsService, useValue: sessions },
     ],
@@ -100,7 +101,7 @@ export async function startApp(): Promise<TestApp> {
   const testing = await Test.createTestingModule({
     imports: [
       ReplyCheckModule.register(), OutsideModule, ProblemModule, AuditModule, DocumentsModule, PoliciesModule, AccessModule, ApprovalsModule, RetentionModule,
-      PrivacyModule,
+      PrivacyModule, SigninModule,
     ],
   })
     .overrideModule(DatabaseModule)
