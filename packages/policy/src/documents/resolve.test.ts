@@ -95,7 +95,7 @@ describe('checkReferences', () => {
   it('accepts a whole set and names what is missing', () => {
     const set = parse(documentKindNames.map((kind) => documentExamples[kind]).join('---\n'))
     expect(checkReferences(set).map((error) => error.message)).toEqual(['Group "backend": there is no User "ada"'])
-    const without = set.filter((document) => document.kind !== 'User' && document.kind !== 'IdentityProvider')
+    const without = set.filter((document) => document.kind !== 'User' && document.kind !== 'IdentityProvider' && document.kind !== 'GroupMapping')
     const messages = checkReferences(without).map((error) => error.message)
     expect(messages).toContain('Workload "shop-ci": there is no IdentityProvider "github"')
     expect(messages).toContain('Policy "ai-agents-on-orders": there is no group "dba"')
