@@ -17,6 +17,7 @@ import { AgentsModule } from './nodes/agents.module.js'
 import { NodesModule } from './nodes/nodes.module.js'
 import { NotifyModule } from './notify/notify.module.js'
 import { PoliciesModule } from './policies/policies.module.js'
+import { PrivacyModule } from './privacy/privacy.module.js'
 import { ProblemModule } from './problem/problem.module.js'
 import { SessionsModule } from './sessions/sessions.module.js'
 import { RetentionModule } from './retention/retention.module.js'
@@ -34,7 +35,7 @@ export class AppModule {
         ConfigModule.register(environment),
         HttpConfigModule, DatabaseModule, NotifyModule, KeysModule, ProblemModule,
         AuditModule, DocumentsModule, PoliciesModule, AccessModule, ApprovalsModule,
-        IdentityModule, NodesModule, TargetsModule, SessionsModule, CredentialsModule, AgentsModule, SshModule, SinksModule, RetentionModule,
+        IdentityModule, NodesModule, TargetsModule, SessionsModule, CredentialsModule, AgentsModule, SshModule, SinksModule, RetentionModule, PrivacyModule,
         GrpcModule, HealthModule, BootstrapModule,
       ],
     }

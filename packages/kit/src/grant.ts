@@ -31,6 +31,7 @@ export interface GrantPayload {
 
 export interface GrantIdentity {
   readonly kind: 'workload' | 'user'
+  /** What approvals are bound to and records may show: for a user what stands for the person. */
   readonly id: string
   readonly name: string
   readonly groups: readonly string[]
@@ -129,6 +130,8 @@ export interface ApprovalDecisionPayload {
   readonly verdict: 'approved' | 'rejected' | 'expired' | 'refused'
   readonly reason: string
   readonly reviewers: readonly string[]
+  /** What stands in the record: with pseudonyms for people. */
+  readonly recorded?: { readonly reviewers: readonly string[]; readonly reason: string }
   readonly iat: number
   readonly exp: number
 }
@@ -166,4 +169,6 @@ export interface KillPayload {
   readonly agent: string
   readonly sid: string
   readonly reason: string
+  /** What stands in the record: with pseudonyms for people. */
+  readonly recorded?: { readonly reason: string }
 }

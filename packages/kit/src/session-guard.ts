@@ -330,30 +330,31 @@ export class SessionGuard implements Guard {
 
   async #release(command: Command, ordinal: number, decision: Decision, digest: string, decided: ApprovalDecisionPayload, sure: boolean): Promise<Permit | Denial> {
     const rule = decision.rule
+    const { reviewers, reason } = decided.recorded ?? decided
     const now = Math.floor(Date.now() / 1000)
     const bound = decided.sid === this.#scope.session && decided.command === String(ordinal) && decided.digest === digest
     if (!bound || decided.exp < now) {
       const message = bound ? 'the approval came too late' : 'the approval is not for this command'
-      this.#released(ordinal, decided.approval, 'refused', decided.reviewers, message)
+      this.#released(ordinal, decided.approval, 'refused', reviewers, message)
       return { kind: 'denial', cause: 'refused', rule, message, hint: 'Run the command again to ask for a new approval.' }
     }
     if (decided.verdict !== 'approved') {
-      this.#released(ordinal, decided.approval, decided.verdict, decided.reviewers, decided.reason)
+      this.#released(ordinal, decided.approval, decided.verdict, reviewers, reason)
       return { kind: 'denial', rule, ...refusalText[decided.verdict](decided) }
     }
     // A policy that denies by now wins over an approval that was given under the older one.
     const again = this.recheck(command)
     if (again.verdict === 'deny') {
-      this.#released(ordinal, decided.approval, 'refused', decided.reviewers, again.reason)
+      this.#released(ordinal, decided.approval, 'refused', reviewers, again.reason)
       return denied(again)
     }
     // Nor may an approval by the people asked then stand for those that the policy asks now.
     if (again.verdict === 'hold' && requirementsOf(again) !== requirementsOf(decision)) {
       const message = 'the policy changed while the command waited: other people must approve it now'
-      this.#released(ordinal, decided.approval, 'refused', decided.reviewers, message)
+      this.#released(ordinal, decided.approval, 'refused', reviewers, message)
       return { kind: 'denial', cause: 'refused', rule: again.rule, message, hint: 'Run the command again to ask for a new approval.' }
     }
-    const receipt = this.#released(ordinal, decided.approval, 'approved', decided.reviewers, decided.reason)
+    const receipt = this.#released(ordinal, decided.approval, 'approved', reviewers, reason)
     if (receipt === undefined) return this.#unavailable(undefined)
     if (sure) {
       try {

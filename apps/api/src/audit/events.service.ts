@@ -2,6 +2,7 @@ import { Injectable, Logger } from '@nestjs/common'
 import { ModuleRef } from '@nestjs/core'
 import { eventPart } from '@sallyport/audit-log'
 import type { SealedPart } from '../recordings/recording-parts.repository.js'
+import { PersonsService } from '../privacy/persons.service.js'
 import { RecordingPartsService } from '../recordings/recording-parts.service.js'
 import { SessionsService } from '../sessions/sessions.service.js'
 import { AuditRepository, type Transaction } from './audit.repository.js'
@@ -25,6 +26,7 @@ export class EventsService {
     private readonly repository: AuditRepository,
     private readonly writer: ChainWriter,
     private readonly parts: RecordingPartsService,
+    private readonly people: PersonsService,
     private readonly modules: ModuleRef,
   ) {}
 
@@ -33,7 +35,7 @@ export class EventsService {
    * @throws {AuditUnavailableError} the caller must then not do what it wanted to record
    */
   async append(event: ControlPlaneEventBody): Promise<void> {
-    await this.writer.submit({ events: [prepareControlEvent(event, await this.#factsOf(event), timestamp())] })
+    await this.writer.submit({ events: [prepareControlEvent(await this.people.inEvent(event), await this.#factsOf(event), timestamp())] })
     if (event.kind === 'session.killed' || event.kind === 'session.lost') await this.#tellEnded(event.session, event.reason)
   }
 
@@ -41,7 +43,7 @@ export class EventsService {
   async appendWithin(tx: Transaction, events: readonly ControlPlaneEventBody[]): Promise<void> {
     const now = timestamp()
     const prepared = []
-    for (const event of events) prepared.push(prepareControlEvent(event, await this.#factsOf(event, tx), now))
+    for (const event of events) prepared.push(prepareControlEvent(await this.people.inEvent(event), await this.#factsOf(event, tx), now))
     await this.writer.appendWithin(tx, prepared)
   }
 
@@ -96,6 +98,11 @@ export class EventsService {
     if (forked.length > 0) await this.writer.submit({ events: forked })
   }
 
+  /** What agents are to write of people's decisions in their stead. */
+  recorded(reviewers: readonly string[], reason: string): Promise<{ readonly reviewers: readonly string[]; readonly reason: string }> {
+    return this.people.inRecord(reviewers, reason)
+  }
+
   /** Called when a session is over, by its agent's word, a kill or a loss. */
   onSessionEnded(listener: SessionEndListener): void {
     this.#endListeners.add(listener)
@@ -129,7 +136,7 @@ export class EventsService {
     return (await this.#facts([event.session], tx)).get(event.session)
   }
 
-  /** Sessions by id from a bounded cache. A session's identity, agent and target never change, so nothing goes stale. */
+  /** Sessions by id from a bounded cache, as they stand in events. A session's identity, agent and target never change, so nothing goes stale. */
   async #facts(ids: readonly string[], tx?: Transaction): Promise<ReadonlyMap<string, SessionFacts>> {
     const found = new Map<string, SessionFacts>()
     const missing = new Set<string>()
@@ -139,7 +146,8 @@ export class EventsService {
       else missing.add(id)
     }
     if (missing.size > 0) {
-      for (const [id, facts] of await this.repository.sessionFacts([...missing], tx)) {
+      for (const [id, stored] of await this.repository.sessionFacts([...missing], tx)) {
+        const facts = await this.people.inSession(stored)
         found.set(id, facts)
         this.#sessions.set(id, facts)
       }

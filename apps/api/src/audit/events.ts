@@ -26,6 +26,7 @@ export type ControlPlaneEventBody =
   | NodeEvent
   | TokenCreated
   | TokenRevoked
+  | PersonErased
   | SinkEvent
   | SinkAsked
   | Alert
@@ -224,6 +225,17 @@ export interface SearchSaved {
   readonly by: string
   readonly name: string
   readonly shared: boolean
+}
+
+/** The key to a person's identifiers is gone. */
+export interface PersonErased {
+  readonly kind: 'privacy.erased'
+  /** What stands for the person in records. */
+  readonly person: string
+  readonly by: string
+  readonly reason: string
+  /** How many identifiers were erased. */
+  readonly identifiers: number
 }
 
 /** Events left the control plane as a file. */

@@ -27,6 +27,7 @@ export interface SessionFacts {
   readonly identity: string
   readonly groups: unknown
   readonly claims: unknown
+  readonly actor: string | null
   readonly target: string
 }
 

@@ -6,6 +6,9 @@ import { selectRow, type EventRow } from './audit.repository.js'
 import type { SearchQuery } from './search.dto.js'
 import { statementQuery } from './statement-query.js'
 
+/** What is looked for, with what stands for the person in `who`. */
+export type PersonQuery = SearchQuery & { readonly pseudonym?: string }
+
 const escapeLike = (text: string): string => text.replaceAll(/[\\%_]/g, (c) => '\\' + c)
 
 /** Searches over the chain. */
@@ -17,7 +20,7 @@ export class SearchRepository {
    * Rows that match, by position. Bounded by a statement timeout, because `text` is a scan.
    * @throws what {@link isStatementTimeout} recognises, when it takes longer than `timeoutMs`
    */
-  search(query: SearchQuery, order: 'asc' | 'desc', limit: number, timeoutMs: number): Promise<EventRow[]> {
+  search(query: PersonQuery, order: 'asc' | 'desc', limit: number, timeoutMs: number): Promise<EventRow[]> {
     const direction = order === 'asc' ? Prisma.sql`ASC` : Prisma.sql`DESC`
     return this.prisma.$transaction(
       async (tx) => {
@@ -36,13 +39,13 @@ export class SearchRepository {
   }
 }
 
-function conditions(query: SearchQuery, order: 'asc' | 'desc'): Prisma.Sql {
+function conditions(query: PersonQuery, order: 'asc' | 'desc'): Prisma.Sql {
   const all: Prisma.Sql[] = [Prisma.sql`true`]
   if (query.cursor !== undefined) {
     const cursor = BigInt(query.cursor)
     all.push(order === 'asc' ? Prisma.sql`"position" > ${cursor}` : Prisma.sql`"position" < ${cursor}`)
   }
-  if (query.who !== undefined) all.push(Prisma.sql`identity = ${query.who}`)
+  if (query.who !== undefined) all.push(Prisma.sql`identity = ANY(${[query.who, ...(query.pseudonym === undefined ? [] : [query.pseudonym])]}::text[])`)
   if (query.target !== undefined) all.push(Prisma.sql`target = ${query.target}`)
   if (query.decision !== undefined) all.push(Prisma.sql`decision = ${query.decision}`)
   if (query.session !== undefined) all.push(Prisma.sql`session_id = ${query.session}::uuid`)

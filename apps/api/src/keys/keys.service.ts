@@ -87,6 +87,11 @@ export class KeysService implements OnModuleInit {
     return new Uint8Array(hkdfSync('sha256', (await this.#keys()).maskRoot, '', `sallyport-sink-v1:${of}`, 32))
   }
 
+  /** The 32-byte keys by which people's identifiers are found, and with which their keys are wrapped. */
+  async personKey(of: 'lookup' | 'wrap'): Promise<Uint8Array> {
+    return new Uint8Array(hkdfSync('sha256', (await this.#keys()).maskRoot, '', `sallyport-person-v1:${of}`, 32))
+  }
+
   /** A stable fake for what doesn't exist, so that an answer doesn't tell whether it does. */
   async decoy(label: string, bytes: number): Promise<Buffer> {
     return Buffer.from(hkdfSync('sha256', (await this.#keys()).mockRoot, '', `sallyport-decoy-v1:${label}`, bytes))

@@ -4,6 +4,8 @@ import { v7 as uuid } from 'uuid'
 import { z } from 'zod'
 import { CurrentUser, Permission } from '../access/permission.js'
 import type { Principal } from '../access/principal.js'
+import { DocumentsService } from '../documents/documents.service.js'
+import { PersonsService } from '../privacy/persons.service.js'
 import { EventsService } from '../audit/events.service.js'
 import { ApiBodyOf } from '../openapi/schema.js'
 import { notFound } from '../problem/problem.js'
@@ -28,6 +30,8 @@ export class RetentionController {
     private readonly retention: RetentionService,
     private readonly repository: RetentionRepository,
     private readonly events: EventsService,
+    private readonly documents: DocumentsService,
+    private readonly people: PersonsService,
   ) {}
 
   @Get('retention')
@@ -73,6 +77,8 @@ export class RetentionController {
   @ApiOperation({ summary: 'Hold events: whatever fits all that is given is not deleted until the hold is released' })
   async hold(@Body(new ZodPipe(holdSchema)) { reason, session, identity, target, from, to }: z.infer<typeof holdSchema>, @CurrentUser() user: Principal): Promise<{ id: string }> {
     const id = uuid()
+    // Also of a person who was never seen: what stands for the name is the same ever after.
+    const stands = identity === undefined || (await this.documents.get('Workload', identity)) ? null : await this.people.identityIn('user', identity)
     await this.repository.transaction(async (tx) => {
       await this.repository.addHold(tx, {
         id,
@@ -82,6 +88,7 @@ export class RetentionController {
         target: target ?? null,
         fromTime: from ?? null,
         toTime: to ?? null,
+        pseudonym: stands,
         createdBy: user.user,
         createdAt: new Date(),
       })

@@ -4,6 +4,11 @@ import { DeliveryError, type Sender, type ShapedRecord } from '@sallyport/sinks'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { AuditRepository } from '../audit/audit.repository.js'
 import { ChainWriter } from '../audit/chain-writer.js'
+import { KeysService } from '../keys/keys.service.js'
+import { NotifyService } from '../notify/notify.service.js'
+import { PersonsRepository } from '../privacy/persons.repository.js'
+import { PersonsService } from '../privacy/persons.service.js'
+import { PrivacyConfig } from '../privacy/privacy.config.js'
 import { RecordingKeysService } from '../recordings/recording-keys.service.js'
 import { RecordingsConfig } from '../recordings/recordings.config.js'
 import { RecordingPartsService } from '../recordings/recording-parts.service.js'
@@ -17,6 +22,9 @@ import { startPostgres, type TestPostgres } from '../testing/postgres.js'
 import { SinkPump, type PumpReports } from './sink-pump.js'
 import { SinksRepository } from './sinks.repository.js'
 
+/** Nobody is behind a pseudonym here. */
+let people: PersonsService
+let persons: PersonsRepository
 let postgres: TestPostgres
 let repository: SinksRepository
 let writer: ChainWriter
@@ -28,14 +36,20 @@ beforeAll(async () => {
   const prisma = postgres.prisma as PrismaService // decoder: the service is this client and nothing else
   const parts = new RecordingPartsRepository(prisma)
   const config = new RecordingsConfig({})
-  repository = new SinksRepository(prisma, new RecordingPartsService(parts, new RecordingKeysService(parts, config), config))
+  persons = new PersonsRepository(postgres.url)
+  const quiet = { subscribe: () => () => false, onReconnect: () => undefined }
+  people = new PersonsService(persons, Object.create(KeysService.prototype), new PrivacyConfig({}), Object.assign(Object.create(NotifyService.prototype), quiet))
+  repository = new SinksRepository(prisma, new RecordingPartsService(parts, new RecordingKeysService(parts, config), config), people)
   writer = new ChainWriter(new AuditRepository(prisma), new TreeRepository(prisma), parts)
 })
 afterEach(async () => {
   await Promise.all(running.map((pump) => pump.stop()))
   running = []
 })
-afterAll(() => postgres.stop())
+afterAll(async () => {
+  await persons.onApplicationShutdown()
+  await postgres.stop()
+})
 
 async function append(...events: readonly ControlPlaneEventBody[]): Promise<void> {
   await writer.submit({ events: events.map((event) => prepareControlEvent(event, undefined, timestamp())) })

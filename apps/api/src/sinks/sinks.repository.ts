@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common'
 import type { StoredEvent } from '@sallyport/sinks'
 import { PrismaService } from '../database/prisma.service.js'
+import { PersonsService } from '../privacy/persons.service.js'
 import { Problem } from '../problem/problem.js'
 import { RecordingPartsService } from '../recordings/recording-parts.service.js'
 import { Prisma, type SinkDeadLetter, type SinkState } from '../generated/prisma/client.js'
@@ -42,6 +43,7 @@ export class SinksRepository {
   constructor(
     private readonly prisma: PrismaService,
     private readonly parts: RecordingPartsService,
+    private readonly people: PersonsService,
   ) {}
 
   /** Makes the row of a new sink. `now` begins behind what is stored by then. */
@@ -107,7 +109,8 @@ export class SinksRepository {
       })
       events.push({ ...event, body })
     }
-    return events
+    const bodies = await this.people.read(events.map(({ body }) => body))
+    return events.map((event, i) => ({ ...event, body: bodies[i] ?? event.body }))
   }
 
   /**

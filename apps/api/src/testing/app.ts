@@ -1,4 +1,4 @@
-import { KeyObject, sign } from 'node:crypto'
+import { createHash, KeyObject, sign } from 'node:crypto'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -19,6 +19,7 @@ import { KeysService } from '../keys/keys.service.js'
 import { AgentLinkService } from '../nodes/agent-link.service.js'
 import { setupOpenapi } from '../openapi/openapi.js'
 import { PoliciesModule } from '../policies/policies.module.js'
+import { PrivacyModule } from '../privacy/privacy.module.js'
 import { RetentionModule } from '../retention/retention.module.js'
 import { ProblemModule } from '../problem/problem.module.js'
 import { SessionsService } from '../sessions/sessions.service.js'
@@ -57,6 +58,7 @@ export async function startApp(): Promise<TestApp> {
     signText: (text: string) => Promise.resolve(sign(null, Buffer.from(text), KeyObject.from(privateKey))),
     publicKey: () => Promise.resolve(jwk),
     publicKeys: () => Promise.resolve([jwk]),
+    personKey: (of: string) => Promise.resolve(new Uint8Array(createHash('sha256').update(of).digest())),
     trustBundle: () => Promise.resolve({ json: JSON.stringify({ ca: '', keys: [jwk] }), fingerprint: '' }),
   }
   const link = {
@@ -91,7 +93,7 @@ export async function startApp(): Promise<TestApp> {
   class NoKeysModule {}
 
   const testing = await Test.createTestingModule({
-    imports: [OutsideModule, ProblemModule, AuditModule, DocumentsModule, PoliciesModule, AccessModule, ApprovalsModule, RetentionModule],
+    imports: [OutsideModule, ProblemModule, AuditModule, DocumentsModule, PoliciesModule, AccessModule, ApprovalsModule, RetentionModule, PrivacyModule],
   })
     .overrideModule(DatabaseModule)
     .useModule(NoDatabaseModule)
