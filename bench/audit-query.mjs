@@ -68,7 +68,7 @@ const client = new pg.Client({ connectionString: url })
 await client.connect()
 const prisma = new PrismaService(url)
 // Of recordings, which have parts of their own, there are none.
-const search = new SearchService(new SearchRepository(prisma), { reader: () => ({ whole: (_position, body) => body }) }, { find: async () => undefined, read: async (bodies) => bodies, values: async () => new Map() })
+const search = new SearchService(new SearchRepository(prisma), { reader: () => ({ whole: (_position, body) => body }) })
 try {
   for (const days of [80, 50, 20, 0]) await client.query(`SELECT audit_month(now() - make_interval(days => ${days}))`)
   const figures = new Map()

@@ -8,6 +8,7 @@ import { registerCredentials } from './commands/credentials.js'
 import { registerExec } from './commands/exec.js'
 import { registerKubeconfig } from './commands/kubeconfig.js'
 import { registerPolicy } from './commands/policy.js'
+import { registerPrivacy } from './commands/privacy.js'
 import { registerSessions } from './commands/sessions.js'
 import { registerSinks } from './commands/sinks.js'
 import { registerTargets } from './commands/targets.js'
@@ -34,6 +35,7 @@ function program(): Command {
   registerSessions(sallyport)
   registerAudit(sallyport)
   registerSinks(sallyport)
+  registerPrivacy(sallyport)
   registerPolicy(sallyport)
   registerApply(sallyport)
   registerTargets(sallyport)

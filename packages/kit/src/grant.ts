@@ -31,7 +31,6 @@ export interface GrantPayload {
 
 export interface GrantIdentity {
   readonly kind: 'workload' | 'user'
-  /** What approvals are bound to and records may show: for a user what stands for the person. */
   readonly id: string
   readonly name: string
   readonly groups: readonly string[]
@@ -105,6 +104,7 @@ export const grantPayloadSchema = z.strictObject({
     record_result_bytes: z.number().int().min(0),
     record_terminal_bytes: z.number().int().min(0),
     record_input: z.boolean(),
+    record_parameters: z.boolean(),
   }),
   mask_key: z.string().optional(),
   approval_url: z.string(),
@@ -129,9 +129,10 @@ export interface ApprovalDecisionPayload {
   readonly digest: string
   readonly verdict: 'approved' | 'rejected' | 'expired' | 'refused'
   readonly reason: string
+  /** Names, for whoever waits. */
   readonly reviewers: readonly string[]
-  /** What stands in the record: with pseudonyms for people. */
-  readonly recorded?: { readonly reviewers: readonly string[]; readonly reason: string }
+  /** What stands for them in the log, one for each. */
+  readonly recorded_reviewers?: readonly string[]
   readonly iat: number
   readonly exp: number
 }
@@ -169,6 +170,4 @@ export interface KillPayload {
   readonly agent: string
   readonly sid: string
   readonly reason: string
-  /** What stands in the record: with pseudonyms for people. */
-  readonly recorded?: { readonly reason: string }
 }

@@ -4,7 +4,7 @@ import { ModuleRef } from '@nestjs/core'
 import { Subject } from 'rxjs'
 import { AgentLinkService } from '../nodes/agent-link.service.js'
 import { NotifyService } from '../notify/notify.service.js'
-import { PersonsService } from '../privacy/persons.service.js'
+import { PseudonymsService } from '../privacy/pseudonyms.service.js'
 import { requirementsOf, votesOf } from './approval-item.js'
 import type { ApprovalState } from './approvals.dto.js'
 import type { ApprovalWithVotes } from './approvals.repository.js'
@@ -28,7 +28,7 @@ export class ApprovalOutbox {
 
   constructor(
     private readonly notify: NotifyService,
-    private readonly people: PersonsService,
+    private readonly pseudonyms: PseudonymsService,
     private readonly modules: ModuleRef,
   ) {
     notify.subscribe(approvalsChannel, (payload) => {
@@ -56,8 +56,8 @@ export class ApprovalOutbox {
     if (state !== 'approved' && state !== 'rejected' && state !== 'expired') return
     const now = Math.floor(Date.now() / 1000)
     const life = now + decisionLifeSeconds
-    const reviewers = votesOf(approval).flatMap(({ user, verdict }) => (verdict === (state === 'approved' ? 'approve' : 'reject') ? [user] : []))
-    const reason = approval.reason ?? ''
+    const reviewers = votesOf(approval).filter((vote) => (state === 'approved' ? vote.verdict === 'approve' : vote.verdict === 'reject'))
+    const pseudonyms = await this.pseudonyms.of({ persons: reviewers.map(({ user }) => ({ names: [user], addresses: [] })), perhaps: [] })
     const payload: ApprovalDecisionPayload = {
       agent: approval.agentId,
       sid: approval.sessionId,
@@ -65,9 +65,9 @@ export class ApprovalOutbox {
       approval: approval.id,
       digest: approval.digest,
       verdict: state,
-      reason,
-      reviewers,
-      recorded: await this.people.inRecord(reviewers, reason),
+      reason: approval.reason ?? '',
+      reviewers: reviewers.map((vote) => vote.user),
+      recorded_reviewers: reviewers.map((vote) => pseudonyms.get(vote.user) ?? vote.user),
       iat: now,
       exp: state === 'approved' ? Math.min(life, Math.floor(approval.expiresAt.getTime() / 1000)) : life,
     }

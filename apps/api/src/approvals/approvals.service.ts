@@ -3,7 +3,6 @@ import { Injectable, Logger } from '@nestjs/common'
 import { v7 as uuid } from 'uuid'
 import { EventsService } from '../audit/events.service.js'
 import type { Session } from '../generated/prisma/client.js'
-import { PersonsService } from '../privacy/persons.service.js'
 import { effectOf } from './approval-item.js'
 import { ApprovalOutbox } from './approval-outbox.js'
 import { commandSchema, holdSchema, type HeldCommand, type HeldFor } from './approvals.dto.js'
@@ -40,7 +39,6 @@ export class ApprovalsService {
     private readonly decisions: DecisionsService,
     private readonly outbox: ApprovalOutbox,
     private readonly events: EventsService,
-    private readonly people: PersonsService,
   ) {}
 
   /**
@@ -88,7 +86,7 @@ export class ApprovalsService {
     const full: Command = { text, effects: effects.map(effectOf), ...(parameters ? { parameters } : {}), ...(facts ? { facts } : {}) }
     const ids = await this.repository.documentIds(session.target, session.identityKind, session.identity)
     const targets = [session.target, ...(ids.target === undefined ? [] : [ids.target])]
-    const identities = [await this.people.identityIn(session.identityKind, session.identity), session.identity, ...(ids.identity === undefined ? [] : [ids.identity])]
+    const identities = [session.identity, ...(ids.identity === undefined ? [] : [ids.identity])]
     return targets.some((target) => identities.some((identity) => commandDigest(full, { session: session.id, target, identity }) === asked.digest))
   }
 
@@ -115,6 +113,7 @@ export class ApprovalsService {
         effects: command.effects,
         facts: command.facts,
         requirements: hold.requirements,
+        forgetParameters: hold.forget_parameters ?? false,
         createdAt,
         expiresAt,
       })

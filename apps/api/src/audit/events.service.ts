@@ -1,8 +1,9 @@
 import { Injectable, Logger } from '@nestjs/common'
 import { ModuleRef } from '@nestjs/core'
 import { eventPart } from '@sallyport/audit-log'
+import { personOf, personsOfEvent, type PersonNamed } from '../privacy/identifiers.js'
+import { PseudonymsService } from '../privacy/pseudonyms.service.js'
 import type { SealedPart } from '../recordings/recording-parts.repository.js'
-import { PersonsService } from '../privacy/persons.service.js'
 import { RecordingPartsService } from '../recordings/recording-parts.service.js'
 import { SessionsService } from '../sessions/sessions.service.js'
 import { AuditRepository, type Transaction } from './audit.repository.js'
@@ -26,16 +27,18 @@ export class EventsService {
     private readonly repository: AuditRepository,
     private readonly writer: ChainWriter,
     private readonly parts: RecordingPartsService,
-    private readonly people: PersonsService,
+    private readonly pseudonyms: PseudonymsService,
     private readonly modules: ModuleRef,
-  ) {}
+  ) {
+    pseudonyms.onForgotten(() => this.#sessions.clear())
+  }
 
   /**
    * Records an event of the control plane itself. Resolves once it is durable.
    * @throws {AuditUnavailableError} the caller must then not do what it wanted to record
    */
   async append(event: ControlPlaneEventBody): Promise<void> {
-    await this.writer.submit({ events: [prepareControlEvent(await this.people.inEvent(event), await this.#factsOf(event), timestamp())] })
+    await this.writer.submit({ events: [await this.#prepared(event, timestamp())] })
     if (event.kind === 'session.killed' || event.kind === 'session.lost') await this.#tellEnded(event.session, event.reason)
   }
 
@@ -43,7 +46,7 @@ export class EventsService {
   async appendWithin(tx: Transaction, events: readonly ControlPlaneEventBody[]): Promise<void> {
     const now = timestamp()
     const prepared = []
-    for (const event of events) prepared.push(prepareControlEvent(await this.people.inEvent(event), await this.#factsOf(event, tx), now))
+    for (const event of events) prepared.push(await this.#prepared(event, now, tx))
     await this.writer.appendWithin(tx, prepared)
   }
 
@@ -62,7 +65,8 @@ export class EventsService {
     const read = records.map((record, i) => readRecord(record, firstSeq + BigInt(i)))
     const facts = await this.#facts(read.flatMap((record) => (record.ok && record.session !== undefined ? [record.session] : [])))
     const now = timestamp()
-    const events = read.map((record, i) => prepareRecord(agentId, firstSeq + BigInt(i), record, facts, now))
+    const pseudonyms = await this.pseudonyms.of({ persons: personsOf(facts), perhaps: [] })
+    const events = read.map((record, i) => prepareRecord(agentId, firstSeq + BigInt(i), record, facts, now, pseudonyms))
     const parts = await this.#sealed(agentId, firstSeq, events)
     const result = await this.writer.submit({ events, spool: { node: agentId, firstSeq }, parts })
     for (const ended of result.ended) await this.#sessionEnded(ended)
@@ -98,11 +102,6 @@ export class EventsService {
     if (forked.length > 0) await this.writer.submit({ events: forked })
   }
 
-  /** What agents are to write of people's decisions in their stead. */
-  recorded(reviewers: readonly string[], reason: string): Promise<{ readonly reviewers: readonly string[]; readonly reason: string }> {
-    return this.people.inRecord(reviewers, reason)
-  }
-
   /** Called when a session is over, by its agent's word, a kill or a loss. */
   onSessionEnded(listener: SessionEndListener): void {
     this.#endListeners.add(listener)
@@ -129,6 +128,13 @@ export class EventsService {
     }
   }
 
+  async #prepared(event: ControlPlaneEventBody, now: string, tx?: Transaction): Promise<PreparedEvent> {
+    const facts = await this.#factsOf(event, tx)
+    const { persons, perhaps } = personsOfEvent(event)
+    const own = facts && personOf(facts)
+    return prepareControlEvent(event, facts, now, await this.pseudonyms.of({ persons: own ? [...persons, own] : persons, perhaps }))
+  }
+
   async #factsOf(event: ControlPlaneEventBody, tx?: Transaction): Promise<SessionFacts | undefined> {
     if (!('session' in event) || event.session === undefined || !isSessionId(event.session)) return undefined
     // session.opened is written before the session's row may be visible, and says everything itself.
@@ -136,7 +142,7 @@ export class EventsService {
     return (await this.#facts([event.session], tx)).get(event.session)
   }
 
-  /** Sessions by id from a bounded cache, as they stand in events. A session's identity, agent and target never change, so nothing goes stale. */
+  /** Sessions by id from a bounded cache. A session's identity, agent and target never change, so nothing goes stale. */
   async #facts(ids: readonly string[], tx?: Transaction): Promise<ReadonlyMap<string, SessionFacts>> {
     const found = new Map<string, SessionFacts>()
     const missing = new Set<string>()
@@ -146,8 +152,7 @@ export class EventsService {
       else missing.add(id)
     }
     if (missing.size > 0) {
-      for (const [id, stored] of await this.repository.sessionFacts([...missing], tx)) {
-        const facts = await this.people.inSession(stored)
+      for (const [id, facts] of await this.repository.sessionFacts([...missing], tx)) {
         found.set(id, facts)
         this.#sessions.set(id, facts)
       }
@@ -158,6 +163,10 @@ export class EventsService {
     }
     return found
   }
+}
+
+function personsOf(sessions: ReadonlyMap<string, SessionFacts>): PersonNamed[] {
+  return [...sessions.values()].flatMap((facts) => personOf(facts) ?? [])
 }
 
 export { AuditUnavailableError }

@@ -22,11 +22,11 @@ export type ControlPlaneEventBody =
   | AuditDeleted
   | AuditExported
   | LegalHoldEvent
+  | PersonErased
   | SearchSaved
   | NodeEvent
   | TokenCreated
   | TokenRevoked
-  | PersonErased
   | SinkEvent
   | SinkAsked
   | Alert
@@ -220,22 +220,22 @@ export interface LegalHoldEvent {
   readonly to?: string
 }
 
+/** Somebody's key was deleted: nobody can tell any more whom the pseudonyms stood for. */
+export interface PersonErased {
+  readonly kind: 'privacy.erased'
+  /** Ids, which say nothing else. */
+  readonly persons: readonly string[]
+  /** How many identifiers they had. */
+  readonly identifiers: number
+  readonly by: string
+  readonly reason: string
+}
+
 export interface SearchSaved {
   readonly kind: 'search.saved' | 'search.deleted'
   readonly by: string
   readonly name: string
   readonly shared: boolean
-}
-
-/** The key to a person's identifiers is gone. */
-export interface PersonErased {
-  readonly kind: 'privacy.erased'
-  /** What stands for the person in records. */
-  readonly person: string
-  readonly by: string
-  readonly reason: string
-  /** How many identifiers were erased. */
-  readonly identifiers: number
 }
 
 /** Events left the control plane as a file. */

@@ -1,10 +1,9 @@
 import { Injectable } from '@nestjs/common'
+import { PseudonymsService } from '../privacy/pseudonyms.service.js'
 import { Problem } from '../problem/problem.js'
-import { isPseudonym } from '../privacy/people.js'
-import { PersonsService } from '../privacy/persons.service.js'
 import { RecordingPartsService } from '../recordings/recording-parts.service.js'
 import type { EventRow } from './audit.repository.js'
-import { isStatementTimeout, SearchRepository, type PersonQuery } from './search.repository.js'
+import { isStatementTimeout, SearchRepository } from './search.repository.js'
 import type { EventItem, EventPage, SearchQuery } from './search.dto.js'
 
 const searchTimeoutMs = 10_000
@@ -20,7 +19,7 @@ export class SearchService {
   constructor(
     private readonly repository: SearchRepository,
     private readonly parts: RecordingPartsService,
-    private readonly people: PersonsService,
+    private readonly pseudonyms: PseudonymsService,
   ) {}
 
   /** @throws {Problem} SEARCH_TOO_BROAD when it takes longer than ten seconds; RECORDING_BROKEN for a recording that isn't what was recorded */
@@ -29,19 +28,20 @@ export class SearchService {
     const order = query.order ?? 'desc'
     let rows: EventRow[]
     try {
-      rows = await this.repository.search(await this.#withPerson(query), order, limit + 1, searchTimeoutMs)
+      rows = await this.repository.search(query, await this.#named(query), order, limit + 1, searchTimeoutMs)
     } catch (error) {
       if (!isStatementTimeout(error)) throw error
       throw new Problem(400, 'SEARCH_TOO_BROAD', 'The search took too long and was stopped.', {
         hint: 'Narrow it: give since and until, who, target or session besides text.',
       })
     }
+    await this.pseudonyms.prefetch(rows.map(({ body }) => body))
     const reader = this.parts.reader()
     const items: EventItem[] = []
     for (let at = 0; at < Math.min(rows.length, limit); at += readAtOnce) {
-      const some = await this.#named(rows.slice(at, Math.min(at + readAtOnce, limit)))
+      const some = rows.slice(at, Math.min(at + readAtOnce, limit))
       // All are awaited, so that of several broken ones the first is the one that is named.
-      const read = await Promise.allSettled(some.map(async (row) => toItem({ ...row, body: await reader.whole(row.position, row.body) })))
+      const read = await Promise.allSettled(some.map(async (row) => toItem(await this.#opened({ ...row, body: await reader.whole(row.position, row.body) }))))
       for (const one of read) {
         if (one.status === 'rejected') throw one.reason
         items.push(one.value)
@@ -51,17 +51,13 @@ export class SearchService {
     return rows.length > limit && last ? { items, next: last.position } : { items }
   }
 
-  /** Events from before there were pseudonyms have the name itself. */
-  async #withPerson(query: SearchQuery): Promise<PersonQuery> {
-    const known = query.who === undefined ? undefined : await this.people.find(query.who)
-    return known === undefined ? query : { ...query, pseudonym: known.pseudonym }
+  /** What stands in the log for the names that are asked for. */
+  #named({ who, text }: SearchQuery): Promise<ReadonlyMap<string, string>> {
+    return this.pseudonyms.known([who, text].filter((name) => name !== undefined))
   }
 
-  /** With the names of people who aren't erased. */
-  async #named(rows: readonly EventRow[]): Promise<EventRow[]> {
-    const bodies = await this.people.read(rows.map(({ body }) => body))
-    const names = await this.people.values(rows.flatMap(({ identity }) => (identity !== null && isPseudonym(identity) ? [identity] : [])))
-    return rows.map((row, i) => ({ ...row, body: bodies[i] ?? row.body, identity: row.identity === null ? null : (names.get(row.identity) ?? row.identity) }))
+  async #opened(row: EventRow): Promise<EventRow> {
+    return { ...row, body: await this.pseudonyms.openBody(row.body), identity: row.identity === null ? null : this.pseudonyms.open(row.identity) }
   }
 
   /** The events of one session in order, oldest first. */

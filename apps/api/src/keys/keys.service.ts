@@ -1,4 +1,4 @@
-import { createPublicKey, generateKeyPairSync, hkdfSync, createPrivateKey, createHash, randomBytes, sign, type JsonWebKey, type KeyObject } from 'node:crypto'
+import { createHmac, createPublicKey, generateKeyPairSync, hkdfSync, createPrivateKey, createHash, randomBytes, sign, type JsonWebKey, type KeyObject } from 'node:crypto'
 import { Inject, Injectable, type OnModuleInit } from '@nestjs/common'
 import { publicKeyOf, type SshPublicKey } from '@sallyport/ssh-keys'
 import { calculateJwkThumbprint, CompactEncrypt, CompactSign, exportJWK, importSPKI } from 'jose'
@@ -87,9 +87,20 @@ export class KeysService implements OnModuleInit {
     return new Uint8Array(hkdfSync('sha256', (await this.#keys()).maskRoot, '', `sallyport-sink-v1:${of}`, 32))
   }
 
-  /** The 32-byte keys by which people's identifiers are found, and with which their keys are wrapped. */
-  async personKey(of: 'lookup' | 'wrap'): Promise<Uint8Array> {
-    return new Uint8Array(hkdfSync('sha256', (await this.#keys()).maskRoot, '', `sallyport-person-v1:${of}`, 32))
+  /** What a person's name or address is found by, without standing there: keyed, so that names can't be tried against it without the keys. */
+  async identifierDigest(text: string): Promise<Buffer> {
+    const key = Buffer.from(hkdfSync('sha256', (await this.#keys()).maskRoot, '', 'sallyport-person-v1', 32))
+    return createHmac('sha256', key).update(text).digest()
+  }
+
+  /** Encrypts something small with the master key, bound to `id`. */
+  sealPart(id: string, data: Uint8Array): Buffer {
+    return seal(readMasterKey(this.environment).expose(), id, data)
+  }
+
+  /** @throws when the master key is another one, or the bytes were changed */
+  unsealPart(id: string, sealed: Uint8Array): Buffer {
+    return unseal(readMasterKey(this.environment).expose(), id, sealed)
   }
 
   /** A stable fake for what doesn't exist, so that an answer doesn't tell whether it does. */

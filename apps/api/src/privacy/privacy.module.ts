@@ -1,11 +1,16 @@
 import { Module } from '@nestjs/common'
+import { AccessModule } from '../access/access.module.js'
 import { AuditModule } from '../audit/audit.module.js'
 import { DatabaseModule } from '../database/database.module.js'
-import { NotifyModule } from '../notify/notify.module.js'
-import { EraseRepository } from './erase.repository.js'
-import { EraseService } from './erase.service.js'
+import { ErasureRepository } from './erasure.repository.js'
+import { ErasureService } from './erasure.service.js'
+import { PersonsModule } from './persons.module.js'
 import { PrivacyController } from './privacy.controller.js'
 
-/** Erasing people. */
-@Module({ imports: [AuditModule, DatabaseModule, NotifyModule], controllers: [PrivacyController], providers: [EraseRepository, EraseService] })
+/** Forgetting people. */
+@Module({
+  imports: [AccessModule, AuditModule, DatabaseModule, PersonsModule],
+  controllers: [PrivacyController],
+  providers: [ErasureRepository, ErasureService],
+})
 export class PrivacyModule {}

@@ -4,10 +4,9 @@ import { v7 as uuid } from 'uuid'
 import { z } from 'zod'
 import { CurrentUser, Permission } from '../access/permission.js'
 import type { Principal } from '../access/principal.js'
-import { DocumentsService } from '../documents/documents.service.js'
-import { PersonsService } from '../privacy/persons.service.js'
 import { EventsService } from '../audit/events.service.js'
 import { ApiBodyOf } from '../openapi/schema.js'
+import { PseudonymsService } from '../privacy/pseudonyms.service.js'
 import { notFound } from '../problem/problem.js'
 import { ZodPipe } from '../problem/zod.pipe.js'
 import { RetentionRepository } from './retention.repository.js'
@@ -30,8 +29,7 @@ export class RetentionController {
     private readonly retention: RetentionService,
     private readonly repository: RetentionRepository,
     private readonly events: EventsService,
-    private readonly documents: DocumentsService,
-    private readonly people: PersonsService,
+    private readonly pseudonyms: PseudonymsService,
   ) {}
 
   @Get('retention')
@@ -54,12 +52,13 @@ export class RetentionController {
   @ApiOperation({ summary: 'Legal holds, also released ones, newest first' })
   async holds() {
     const rows = await this.repository.holds()
+    await this.pseudonyms.prefetch(rows.map(({ identity }) => identity ?? ''))
     return {
       items: rows.map((row) => ({
         id: row.id,
         reason: row.reason,
         session: row.sessionId,
-        identity: row.identity,
+        identity: row.identity === null ? null : this.pseudonyms.open(row.identity),
         target: row.target,
         from: row.fromTime?.toISOString() ?? null,
         to: row.toTime?.toISOString() ?? null,
@@ -77,18 +76,17 @@ export class RetentionController {
   @ApiOperation({ summary: 'Hold events: whatever fits all that is given is not deleted until the hold is released' })
   async hold(@Body(new ZodPipe(holdSchema)) { reason, session, identity, target, from, to }: z.infer<typeof holdSchema>, @CurrentUser() user: Principal): Promise<{ id: string }> {
     const id = uuid()
-    // Also of a person who was never seen: what stands for the name is the same ever after.
-    const stands = identity === undefined || (await this.documents.get('Workload', identity)) ? null : await this.people.identityIn('user', identity)
+    // What stands in the log for a person.
+    const names = await this.pseudonyms.known(identity === undefined ? [] : [identity])
     await this.repository.transaction(async (tx) => {
       await this.repository.addHold(tx, {
         id,
         reason,
         sessionId: session ?? null,
-        identity: identity ?? null,
+        identity: identity === undefined ? null : (names.get(identity) ?? identity),
         target: target ?? null,
         fromTime: from ?? null,
         toTime: to ?? null,
-        pseudonym: stands,
         createdBy: user.user,
         createdAt: new Date(),
       })

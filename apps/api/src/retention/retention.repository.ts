@@ -126,6 +126,6 @@ export class RetentionRepository {
 function deletable({ kinds, before, ceiling }: Expired): Prisma.Sql {
   return Prisma.sql`e.kind = ANY(${[...kinds]}::text[]) AND e.received_at < ${before} AND e."position" <= ${ceiling} AND (s.id IS NULL OR s.ended_at IS NOT NULL)
     AND NOT EXISTS (SELECT 1 FROM legal_hold h WHERE h.released_at IS NULL
-      AND (h.session_id IS NULL OR h.session_id = e.session_id) AND (h.identity IS NULL OR h.identity = e.identity OR h.pseudonym = e.identity) AND (h.target IS NULL OR h.target = e.target)
+      AND (h.session_id IS NULL OR h.session_id = e.session_id) AND (h.identity IS NULL OR h.identity = e.identity) AND (h.target IS NULL OR h.target = e.target)
       AND (h.from_time IS NULL OR e."time" >= h.from_time) AND (h.to_time IS NULL OR e."time" < h.to_time))`
 }

@@ -11,7 +11,6 @@ import { SessionsService, type SessionRow, type SessionSelection } from './sessi
 const channel = 'sallyport_kill'
 const maxReasonLength = 300
 const maxByLength = 200
-const recordedMilliseconds = 500
 
 interface Kill {
   readonly session: string
@@ -95,18 +94,11 @@ export class LiveSessions extends SessionsService {
   async #signal(kill: Kill): Promise<void> {
     try {
       this.registry.gateway(kill.gateway)?.killSession(kill.session, kill.reason)
-      const payload: KillPayload = { agent: kill.agent, sid: kill.session, reason: kill.reason, recorded: { reason: await this.#recorded(kill.reason) } }
+      const payload: KillPayload = { agent: kill.agent, sid: kill.session, reason: kill.reason }
       this.registry.broadcastToAgent(kill.agent, await this.keys.sign(jwsType.kill, payload))
     } catch (error) {
       this.#log.warn({ message: 'a kill could not be signalled', session_id: kill.session, error: error instanceof Error ? error.name : '' })
     }
-  }
-
-  /** The reason without people's names. A database in trouble must not keep a session alive. */
-  async #recorded(reason: string): Promise<string> {
-    const late = AbortSignal.timeout(recordedMilliseconds)
-    const without = new Promise<string>((resolve) => late.addEventListener('abort', () => resolve('ended by the control plane'), { once: true }))
-    return Promise.race([this.events.recorded([], reason).then((recorded) => recorded.reason, () => 'ended by the control plane'), without])
   }
 }
 

@@ -4,14 +4,10 @@ import { DeliveryError, type Sender, type ShapedRecord } from '@sallyport/sinks'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { AuditRepository } from '../audit/audit.repository.js'
 import { ChainWriter } from '../audit/chain-writer.js'
-import { KeysService } from '../keys/keys.service.js'
-import { NotifyService } from '../notify/notify.service.js'
-import { PersonsRepository } from '../privacy/persons.repository.js'
-import { PersonsService } from '../privacy/persons.service.js'
-import { PrivacyConfig } from '../privacy/privacy.config.js'
 import { RecordingKeysService } from '../recordings/recording-keys.service.js'
 import { RecordingsConfig } from '../recordings/recordings.config.js'
 import { RecordingPartsService } from '../recordings/recording-parts.service.js'
+import type { PseudonymsService } from '../privacy/pseudonyms.service.js'
 import { RecordingPartsRepository } from '../recordings/recording-parts.repository.js'
 import { TreeRepository } from '../audit/tree.repository.js'
 import type { ControlPlaneEventBody } from '../audit/events.js'
@@ -22,9 +18,6 @@ import { startPostgres, type TestPostgres } from '../testing/postgres.js'
 import { SinkPump, type PumpReports } from './sink-pump.js'
 import { SinksRepository } from './sinks.repository.js'
 
-/** Nobody is behind a pseudonym here. */
-let people: PersonsService
-let persons: PersonsRepository
 let postgres: TestPostgres
 let repository: SinksRepository
 let writer: ChainWriter
@@ -36,20 +29,15 @@ beforeAll(async () => {
   const prisma = postgres.prisma as PrismaService // decoder: the service is this client and nothing else
   const parts = new RecordingPartsRepository(prisma)
   const config = new RecordingsConfig({})
-  persons = new PersonsRepository(postgres.url)
-  const quiet = { subscribe: () => () => false, onReconnect: () => undefined }
-  people = new PersonsService(persons, Object.create(KeysService.prototype), new PrivacyConfig({}), Object.assign(Object.create(NotifyService.prototype), quiet))
-  repository = new SinksRepository(prisma, new RecordingPartsService(parts, new RecordingKeysService(parts, config), config), people)
+  const unchanged = { prefetch: () => Promise.resolve(), openBody: (body: string) => Promise.resolve(body) } as unknown as PseudonymsService // decoder: what the repository uses of it; there are no people in these events
+  repository = new SinksRepository(prisma, new RecordingPartsService(parts, new RecordingKeysService(parts, config), config), unchanged)
   writer = new ChainWriter(new AuditRepository(prisma), new TreeRepository(prisma), parts)
 })
 afterEach(async () => {
   await Promise.all(running.map((pump) => pump.stop()))
   running = []
 })
-afterAll(async () => {
-  await persons.onApplicationShutdown()
-  await postgres.stop()
-})
+afterAll(() => postgres.stop())
 
 async function append(...events: readonly ControlPlaneEventBody[]): Promise<void> {
   await writer.submit({ events: events.map((event) => prepareControlEvent(event, undefined, timestamp())) })

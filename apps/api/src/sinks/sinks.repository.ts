@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common'
 import type { StoredEvent } from '@sallyport/sinks'
 import { PrismaService } from '../database/prisma.service.js'
-import { PersonsService } from '../privacy/persons.service.js'
+import { PseudonymsService } from '../privacy/pseudonyms.service.js'
 import { Problem } from '../problem/problem.js'
 import { RecordingPartsService } from '../recordings/recording-parts.service.js'
 import { Prisma, type SinkDeadLetter, type SinkState } from '../generated/prisma/client.js'
@@ -43,7 +43,7 @@ export class SinksRepository {
   constructor(
     private readonly prisma: PrismaService,
     private readonly parts: RecordingPartsService,
-    private readonly people: PersonsService,
+    private readonly pseudonyms: PseudonymsService,
   ) {}
 
   /** Makes the row of a new sink. `now` begins behind what is stored by then. */
@@ -102,15 +102,15 @@ export class SinksRepository {
   async #stored(rows: readonly Row[]): Promise<StoredEvent[]> {
     const reader = this.parts.reader()
     const events: StoredEvent[] = []
+    await this.pseudonyms.prefetch(rows.flatMap(({ body }) => body ?? []))
     for (const event of rows.flatMap(toStored)) {
       const body = await reader.whole(event.position, event.body).catch((error: unknown) => {
         if (error instanceof Problem) return event.body
         throw error
       })
-      events.push({ ...event, body })
+      events.push({ ...event, body: await this.pseudonyms.openBody(body) })
     }
-    const bodies = await this.people.read(events.map(({ body }) => body))
-    return events.map((event, i) => ({ ...event, body: bodies[i] ?? event.body }))
+    return events
   }
 
   /**

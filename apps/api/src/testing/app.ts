@@ -1,4 +1,4 @@
-import { createHash, KeyObject, sign } from 'node:crypto'
+import { createHmac, KeyObject, sign } from 'node:crypto'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -16,6 +16,7 @@ import { DocumentsModule } from '../documents/documents.module.js'
 import { ENVIRONMENT } from '../config/environment.js'
 import { KeysModule } from '../keys/keys.module.js'
 import { KeysService } from '../keys/keys.service.js'
+import { seal, unseal } from '../keys/seal.js'
 import { AgentLinkService } from '../nodes/agent-link.service.js'
 import { setupOpenapi } from '../openapi/openapi.js'
 import { PoliciesModule } from '../policies/policies.module.js'
@@ -53,12 +54,15 @@ export async function startApp(): Promise<TestApp> {
   const dataDirectory = mkdtempSync(join(tmpdir(), 'sallyport-api-'))
   const { publicKey, privateKey } = await generateKeyPair('EdDSA', { extractable: true })
   const jwk = { ...(await exportJWK(publicKey)), kid: 'k1' }
+  const master = Buffer.alloc(32, 5)
   const keys = {
     sign: (typ: string, payload: JWTPayload) => new SignJWT(payload).setProtectedHeader({ alg: 'EdDSA', typ, kid: 'k1' }).sign(privateKey),
     signText: (text: string) => Promise.resolve(sign(null, Buffer.from(text), KeyObject.from(privateKey))),
     publicKey: () => Promise.resolve(jwk),
     publicKeys: () => Promise.resolve([jwk]),
-    personKey: (of: string) => Promise.resolve(new Uint8Array(createHash('sha256').update(of).digest())),
+    identifierDigest: (text: string) => Promise.resolve(createHmac('sha256', 'identifiers').update(text).digest()),
+    sealPart: (id: string, data: Uint8Array) => seal(master, id, data),
+    unsealPart: (id: string, sealed: Uint8Array) => unseal(master, id, sealed),
     trustBundle: () => Promise.resolve({ json: JSON.stringify({ ca: '', keys: [jwk] }), fingerprint: '' }),
   }
   const link = {

@@ -1,7 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { Injectable } from '@nestjs/common'
 import { RecordingsRepository, type LiveRow } from '../../audit/recordings.repository.js'
-import { PersonsService } from '../../privacy/persons.service.js'
 import { Problem } from '../../problem/problem.js'
 import type { SessionRow } from '../sessions.service.js'
 import { SessionsService } from '../sessions.service.js'
@@ -24,7 +23,6 @@ export class WatchService {
   constructor(
     private readonly recordings: RecordingsRepository,
     private readonly sessions: SessionsService,
-    private readonly people: PersonsService,
   ) {}
 
   /**
@@ -69,8 +67,7 @@ export class WatchService {
         const last = rows.at(-1)
         if (last === undefined) break
         position = last.position
-        const bodies = await this.people.read(rows.map(({ body }) => body))
-        for (const [i, row] of rows.entries()) yield eventText({ ...row, body: bodies[i] ?? row.body })
+        for (const row of rows) yield eventText(row)
       }
       if (reason !== undefined) {
         yield `event: end\ndata: ${JSON.stringify({ kind: 'end', reason })}\n\n`
