@@ -344,7 +344,7 @@ export class SessionGuard implements Guard {
       return { kind: 'denial', cause: 'refused', rule, message, hint: 'Run the command again to ask for a new approval.' }
     }
     if (decided.verdict !== 'approved') {
-      this.#released(ordinal, decided.approval, decided.verdict, recordedReviewers(decided), decided.reason)
+      this.#released(ordinal, decided.approval, decided.verdict, recordedReviewers(decided), decided.recorded_reason ?? decided.reason)
       return { kind: 'denial', rule, ...refusalText[decided.verdict](decided) }
     }
     // A policy that denies by now wins over an approval that was given under the older one.
@@ -359,7 +359,7 @@ export class SessionGuard implements Guard {
       this.#released(ordinal, decided.approval, 'refused', recordedReviewers(decided), message)
       return { kind: 'denial', cause: 'refused', rule: again.rule, message, hint: 'Run the command again to ask for a new approval.' }
     }
-    const receipt = this.#released(ordinal, decided.approval, 'approved', recordedReviewers(decided), decided.reason)
+    const receipt = this.#released(ordinal, decided.approval, 'approved', recordedReviewers(decided), decided.recorded_reason ?? decided.reason)
     if (receipt === undefined) return this.#unavailable(undefined)
     if (sure) {
       try {

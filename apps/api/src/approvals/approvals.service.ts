@@ -3,6 +3,7 @@ import { Injectable, Logger } from '@nestjs/common'
 import { v7 as uuid } from 'uuid'
 import { EventsService } from '../audit/events.service.js'
 import type { Session } from '../generated/prisma/client.js'
+import { PseudonymsService } from '../privacy/pseudonyms.service.js'
 import { effectOf } from './approval-item.js'
 import { ApprovalOutbox } from './approval-outbox.js'
 import { commandSchema, holdSchema, type HeldCommand, type HeldFor } from './approvals.dto.js'
@@ -39,6 +40,7 @@ export class ApprovalsService {
     private readonly decisions: DecisionsService,
     private readonly outbox: ApprovalOutbox,
     private readonly events: EventsService,
+    private readonly pseudonyms: PseudonymsService,
   ) {}
 
   /**
@@ -86,7 +88,7 @@ export class ApprovalsService {
     const full: Command = { text, effects: effects.map(effectOf), ...(parameters ? { parameters } : {}), ...(facts ? { facts } : {}) }
     const ids = await this.repository.documentIds(session.target, session.identityKind, session.identity)
     const targets = [session.target, ...(ids.target === undefined ? [] : [ids.target])]
-    const identities = [session.identity, ...(ids.identity === undefined ? [] : [ids.identity])]
+    const identities = [await this.pseudonyms.ofIdentity(session.identityKind, session.identity), session.identity, ...(ids.identity === undefined ? [] : [ids.identity])]
     return targets.some((target) => identities.some((identity) => commandDigest(full, { session: session.id, target, identity }) === asked.digest))
   }
 
