@@ -53,9 +53,9 @@ describe('pseudonyms, attacked', () => {
     await delivered(record((seq += 1), 'session.start', { session: own.id, parameters: { application_name: pseudonym } }))
     await delivered(commandRecord((seq += 1), own.id, `DELETE FROM orders WHERE note = '${pseudonym}'`))
     const approval = await held(own, `DELETE FROM orders WHERE note = '${pseudonym}'`)
-    expect((await t.call('POST', `/v1/approvals/${approval}/reject`, { token: tokens['dora'], body: { reason: `not ${pseudonym}` } })).status).toBeLessThan(300)
+    expect((await t.call('POST', `/v1/approvals/${approval}/reject`, { token: tokens['dora'] ?? '', body: { reason: `not ${pseudonym}` } })).status).toBeLessThan(300)
     await delivered(record((seq += 1), 'session.end', { session: own.id, reason: 'protocol_error', detail: `near ${pseudonym}`, commands: 1 }))
-    const seen = await t.call('GET', `/v1/sessions/${own.id}/events`, { token: tokens['mallory'] })
+    const seen = await t.call('GET', `/v1/sessions/${own.id}/events`, { token: tokens['mallory'] ?? '' })
     const all = seen.status === 404 ? { items: await search(`session=${own.id}`) } : seen.body
     expect(all.items.map((item: any) => item.kind)).toEqual(expect.arrayContaining(['command', 'approval.requested', 'approval.voted', 'approval.decided', 'session.end']))
     expect(JSON.stringify(all)).not.toContain('marta')
@@ -67,7 +67,7 @@ describe('pseudonyms, attacked', () => {
     const own = await makeSession(t.postgres.prisma, agent, { identityKind: 'user', identity: 'mallory', actor: null, claims: {} })
     t.sent.length = 0
     const approval = await held(own, 'DELETE FROM orders')
-    expect((await t.call('POST', `/v1/approvals/${approval}/approve`, { token: tokens['dora'], body: { reason: 'mallory may, says dora' } })).status).toBeLessThan(300)
+    expect((await t.call('POST', `/v1/approvals/${approval}/approve`, { token: tokens['dora'] ?? '', body: { reason: 'mallory may, says dora' } })).status).toBeLessThan(300)
     const payload = t.sent.find(({ typ }) => typ === 'approval+jwt')?.payload
     const [dora, mallory] = [await pseudonymOf('dora'), await pseudonymOf('mallory')]
     expect(payload).toMatchObject({ reviewers: ['dora'], recorded_reviewers: [dora], reason: 'mallory may, says dora', recorded_reason: `${mallory} may, says ${dora}` })
