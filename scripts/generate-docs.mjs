@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
 import { pathToFileURL } from 'node:url'
+import { apiPages } from './api-client.mjs'
 import { root } from './tools.mjs'
 
 /**
@@ -109,6 +110,7 @@ function withoutGlobals(text) {
   return out.join('\n').replace(/\nOptions:\n(?=\n|$)/g, '').replace(/\n{3,}/g, '\n\n').trimEnd()
 }
 
+for (const [path, text] of await apiPages()) page(path, text)
 await policy()
 await gatewaySettings()
 await cli()

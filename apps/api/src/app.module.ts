@@ -28,7 +28,7 @@ import { TargetsModule } from './targets/targets.module.js'
 /** The control plane's rooms. */
 @Module({})
 export class AppModule {
-  static register(environment: Environment): DynamicModule {
+  static register(environment: Environment, more: readonly DynamicModule[] = []): DynamicModule {
     return {
       module: AppModule,
       imports: [
@@ -36,7 +36,7 @@ export class AppModule {
         HttpConfigModule, DatabaseModule, NotifyModule, KeysModule, ProblemModule,
         AuditModule, DocumentsModule, PoliciesModule, AccessModule, ApprovalsModule,
         IdentityModule, NodesModule, TargetsModule, SessionsModule, CredentialsModule, AgentsModule, SshModule, SinksModule, RetentionModule, PrivacyModule,
-        GrpcModule, HealthModule, BootstrapModule,
+        GrpcModule, HealthModule, BootstrapModule, ...more,
       ],
     }
   }

@@ -1,7 +1,7 @@
 import 'reflect-metadata'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { isIP } from 'node:net'
-import type { LoggerService } from '@nestjs/common'
+import type { DynamicModule, LoggerService } from '@nestjs/common'
 import { NestFactory } from '@nestjs/core'
 import type { NestExpressApplication } from '@nestjs/platform-express'
 import helmet from 'helmet'
@@ -28,13 +28,16 @@ export interface RunningApi {
   stop(): Promise<void>
 }
 
-/** Starts the control plane: database, keys, rooms, REST, gRPC. */
-export async function startApi(environment: Environment, logger: LoggerService | false): Promise<RunningApi> {
+/**
+ * Starts the control plane: database, keys, rooms, REST, gRPC.
+ * @param more rooms besides its own: tests look over its shoulder so
+ */
+export async function startApi(environment: Environment, logger: LoggerService | false, more: readonly DynamicModule[] = []): Promise<RunningApi> {
   // Settings that need no database are checked before one is started.
   const http = new HttpConfig(environment)
   const database = await Database.open(environment)
   try {
-    const app = await NestFactory.create<NestExpressApplication>(AppModule.register({ ...environment, DATABASE_URL: database.url }), {
+    const app = await NestFactory.create<NestExpressApplication>(AppModule.register({ ...environment, DATABASE_URL: database.url }, more), {
       logger,
       bodyParser: false,
       abortOnError: false,

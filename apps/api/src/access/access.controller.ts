@@ -7,6 +7,8 @@ import { AccessService } from './access.service.js'
 import { DirectoryService, type Person } from './directory.service.js'
 import { CurrentUser, Permission } from './permission.js'
 import type { Principal } from './principal.js'
+import { ApiReply, pageOf } from '../openapi/reply.js'
+import { newTokenReply, tokenReply, userReply, whoamiReply } from './access.replies.js'
 
 @ApiTags('access')
 @ApiBearerAuth()
@@ -20,6 +22,7 @@ export class AccessController {
   @Get('whoami')
   @Permission('signed-in')
   @ApiOperation({ summary: 'Who this token speaks for' })
+  @ApiReply(200, whoamiReply)
   whoami(@CurrentUser() user: Principal): { user: string; roles: readonly string[]; groups: readonly string[]; token_id: string } {
     return { user: user.user, roles: user.roles, groups: user.groups, token_id: user.tokenId }
   }
@@ -27,6 +30,7 @@ export class AccessController {
   @Get('users')
   @Permission('auditor')
   @ApiOperation({ summary: 'All users' })
+  @ApiReply(200, pageOf(userReply))
   async users(): Promise<{ items: UserItem[] }> {
     return { items: (await this.directory.list()).map(userItem) }
   }
@@ -34,6 +38,7 @@ export class AccessController {
   @Get('tokens')
   @Permission('signed-in')
   @ApiOperation({ summary: 'API tokens without their secrets: all for an admin, else your own' })
+  @ApiReply(200, pageOf(tokenReply))
   async tokens(@CurrentUser() user: Principal): Promise<{ items: TokenItem[] }> {
     const rows = await this.access.listTokens(user.roles.includes('admin') ? undefined : user.user)
     return {
@@ -53,6 +58,7 @@ export class AccessController {
   @Permission('admin')
   @ApiOperation({ summary: 'Mint an API token for a user; it is shown once' })
   @ApiBodyOf(createTokenSchema)
+  @ApiReply(201, newTokenReply)
   async createToken(@Body(new ZodPipe(createTokenSchema)) body: CreateToken, @CurrentUser() user: Principal): Promise<TokenReply> {
     const made = await this.access.createToken({ user: body.user, name: body.name, ttlSeconds: body.ttl_seconds }, user.user)
     return { token: made.token, id: made.id, ...(made.expiresAt ? { expires_at: made.expiresAt.toISOString() } : {}) }
@@ -62,6 +68,7 @@ export class AccessController {
   @HttpCode(204)
   @Permission('signed-in')
   @ApiOperation({ summary: 'Revoke a token: any for an admin, else your own' })
+  @ApiReply(204)
   async revokeToken(@Param('id') id: string, @CurrentUser() user: Principal): Promise<void> {
     await this.access.revokeToken(id, user)
   }

@@ -17,6 +17,8 @@ import {
 } from './approvals.dto.js'
 import { DecisionsService } from './decisions.service.js'
 import { ReviewService } from './review.service.js'
+import { ApiReply, pageOf } from '../openapi/reply.js'
+import { approvalChangeReply, approvalReply } from './approvals.replies.js'
 
 const idPipe = new ZodPipe(z.uuid())
 
@@ -33,6 +35,7 @@ export class ApprovalsController {
   @Permission('signed-in')
   @ApiOperation({ summary: 'Approvals that you may see, newest first' })
   @ApiQueryOf(listQuerySchema)
+  @ApiReply(200, pageOf(approvalReply))
   list(@Query(new ZodPipe(listQuerySchema)) query: ListQuery, @CurrentUser() user: Principal): Promise<{ items: ApprovalItem[]; next?: string }> {
     return this.review.list(query, user)
   }
@@ -40,6 +43,7 @@ export class ApprovalsController {
   @Sse('stream')
   @Permission('signed-in')
   @ApiOperation({ summary: 'Server-sent events: `approval` with {id, state, session_id} for each change that you may see' })
+  @ApiReply(200, approvalChangeReply, { type: 'text/event-stream' })
   stream(@CurrentUser() user: Principal): Observable<MessageEvent> {
     return this.review.stream(user)
   }
@@ -47,6 +51,7 @@ export class ApprovalsController {
   @Get(':id')
   @Permission('signed-in')
   @ApiOperation({ summary: 'One approval with everything a reviewer must weigh' })
+  @ApiReply(200, approvalReply)
   get(@Param('id', idPipe) id: string, @CurrentUser() user: Principal): Promise<ApprovalItem> {
     return this.review.get(id, user)
   }
@@ -56,6 +61,7 @@ export class ApprovalsController {
   @Permission('signed-in')
   @ApiOperation({ summary: 'Approve a held command; membership in a group asked is checked now' })
   @ApiBodyOf(approveSchema)
+  @ApiReply(200, approvalReply)
   async approve(@Param('id', idPipe) id: string, @Body(new ZodPipe(approveSchema)) body: ApproveBody, @CurrentUser() user: Principal): Promise<ApprovalItem> {
     await this.decisions.vote(id, user.user, 'approve', body.reason)
     return this.review.get(id, user)
@@ -66,6 +72,7 @@ export class ApprovalsController {
   @Permission('signed-in')
   @ApiOperation({ summary: 'Reject a held command; one reviewer is enough' })
   @ApiBodyOf(rejectSchema)
+  @ApiReply(200, approvalReply)
   async reject(@Param('id', idPipe) id: string, @Body(new ZodPipe(rejectSchema)) body: RejectBody, @CurrentUser() user: Principal): Promise<ApprovalItem> {
     await this.decisions.vote(id, user.user, 'reject', body.reason)
     return this.review.get(id, user)

@@ -11,6 +11,8 @@ import { EventsService } from './events.service.js'
 import { ExportService } from './export.service.js'
 import { SavedSearchesRepository } from './saved-searches.repository.js'
 import { searchQuerySchema } from './search.dto.js'
+import { ApiReply, pageOf } from '../openapi/reply.js'
+import { savedSearchReply } from './audit.replies.js'
 
 /** What a saved search keeps: conditions, and neither a page of the result nor its size. */
 const conditions = searchQuerySchema.omit({ cursor: true, limit: true })
@@ -34,6 +36,7 @@ export class SearchesController {
   @Header('cache-control', 'no-store')
   @ApiQueryOf(exportSchema)
   @ApiOperation({ summary: 'Everything that a search finds, as JSON lines or CSV', description: 'JSON lines end with a line {"end":true,"events":N}: without it the file is not whole.' })
+  @ApiReply(200, z.string(), { type: 'application/jsonl' })
   async export(@Query(new ZodPipe(exportSchema)) query: z.infer<typeof exportSchema>, @CurrentUser() user: Principal) {
     const { format, ...asked } = query
     const lines = await this.exports.lines(asked, format)
@@ -45,6 +48,7 @@ export class SearchesController {
   @Get('audit/searches')
   @Permission('auditor')
   @ApiOperation({ summary: 'Your saved searches, and those that others share' })
+  @ApiReply(200, pageOf(savedSearchReply))
   async list(@CurrentUser() user: Principal) {
     const rows = await this.saved.visible(user.user)
     return { items: rows.map(({ owner, name, shared, query, updatedAt }) => ({ owner, mine: owner === user.user, name, shared, query, updated_at: updatedAt.toISOString() })) }
@@ -55,6 +59,7 @@ export class SearchesController {
   @HttpCode(204)
   @ApiBodyOf(bodySchema)
   @ApiOperation({ summary: 'Save a search under a name; one of yours with the same name is replaced' })
+  @ApiReply(204)
   async save(@Param('name', new ZodPipe(nameSchema)) name: string, @Body(new ZodPipe(bodySchema)) { shared, query }: z.infer<typeof bodySchema>, @CurrentUser() user: Principal): Promise<void> {
     if ((await this.saved.count(user.user)) >= maxSaved) throw conflict('TOO_MANY_SEARCHES', `You have ${maxSaved} saved searches.`, 'Delete one first.')
     await this.record.append({ kind: 'search.saved', by: user.user, name, shared })
@@ -65,6 +70,7 @@ export class SearchesController {
   @Permission('auditor')
   @HttpCode(204)
   @ApiOperation({ summary: 'Delete one of your saved searches' })
+  @ApiReply(204)
   async remove(@Param('name', new ZodPipe(nameSchema)) name: string, @CurrentUser() user: Principal): Promise<void> {
     const removed = await this.saved.remove(user.user, name)
     if (removed === undefined) throw notFound(`saved search of yours named ${name}`)

@@ -15,6 +15,8 @@ import { CredentialsRepository } from './credentials.repository.js'
 import { CredentialsService } from './credentials.service.js'
 import { RateLimit } from '../limits/rate-limit.js'
 import { credentialView, issuedView } from './views.js'
+import { ApiReply, pageOf } from '../openapi/reply.js'
+import { credentialReply, issuedReply } from './credentials.replies.js'
 
 @ApiTags('credentials')
 @Controller('v1/credentials')
@@ -33,6 +35,7 @@ export class CredentialsController {
   @Permission('signed-in')
   @ApiBodyOf(issueSchema)
   @ApiOperation({ summary: 'Mint a JIT credential for yourself' })
+  @ApiReply(201, issuedReply)
   async issue(@Body(new ZodPipe(issueSchema)) body: IssueBody, @CurrentUser() user: Principal) {
     try {
       const identity = await this.identities.ofUser(user.user)
@@ -50,6 +53,7 @@ export class CredentialsController {
   @Permission('signed-in')
   @ApiQueryOf(listSchema)
   @ApiOperation({ summary: 'List credentials: your own; all of them for auditors and admins' })
+  @ApiReply(200, pageOf(credentialReply))
   async list(@Query(new ZodPipe(listSchema)) query: ListQuery, @CurrentUser() user: Principal) {
     const now = new Date()
     const owner = seesAll(user) ? { identity: query.identity } : { identity: user.user, identityKind: 'user' }
@@ -64,6 +68,7 @@ export class CredentialsController {
   @Permission('public')
   @HttpCode(204)
   @ApiOperation({ summary: "Revoke: admins, the owner, or whoever holds the credential's secret. Kills its sessions." })
+  @ApiReply(204)
   async revoke(@Param('id', ParseUUIDPipe) id: string, @Req() request: Request): Promise<void> {
     if (!this.#limit.take(request.socket.remoteAddress ?? 'unknown')) throw new Problem(429, 'TOO_MANY_REQUESTS', 'Too many requests from this address: wait a second.')
     const header = request.headers.authorization

@@ -11,6 +11,8 @@ import { CredentialsService } from './credentials.service.js'
 import { ApiBodyOf } from '../openapi/schema.js'
 import { RateLimit } from '../limits/rate-limit.js'
 import { issuedView } from './views.js'
+import { ApiReply } from '../openapi/reply.js'
+import { issuedReply } from './credentials.replies.js'
 
 /** RFC 6749, section 5.2: this endpoint's clients are OAuth clients, and read these two members. */
 interface OAuthError {
@@ -39,6 +41,7 @@ export class TokenController {
     summary: 'Exchange an OIDC token for a JIT credential (RFC 8693)',
     description: 'With `public_key` a credential for an SSH target is bound to that key (the answer has `key_fingerprint`): only a proof of the key logs in, and the access_token does nothing but revoke.',
   })
+  @ApiReply(200, issuedReply)
   async exchange(@Body() body: unknown, @Req() request: Request, @Res({ passthrough: true }) response: Response): Promise<unknown> {
     response.setHeader('cache-control', 'no-store')
     const address = request.socket.remoteAddress ?? 'unknown'

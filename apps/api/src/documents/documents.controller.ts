@@ -8,6 +8,8 @@ import { ZodPipe } from '../problem/zod.pipe.js'
 import { ApplyService } from './apply.service.js'
 import { applySchema, documentsQuerySchema, type ApplyReply, type ApplyRequest, type DocumentItem, type DocumentsQuery } from './documents.dto.js'
 import { DocumentsService, type Snapshot } from './documents.service.js'
+import { ApiReply } from '../openapi/reply.js'
+import { applyReply, documentReply, documentsReply } from './documents.replies.js'
 
 @ApiTags('documents')
 @ApiBearerAuth()
@@ -23,6 +25,7 @@ export class DocumentsController {
   @Permission('admin')
   @ApiOperation({ summary: 'Check, test and apply documents: all or nothing' })
   @ApiBodyOf(applySchema)
+  @ApiReply(200, applyReply)
   apply(@Body(new ZodPipe(applySchema)) body: ApplyRequest, @CurrentUser() user: Principal): Promise<ApplyReply> {
     return this.applier.apply(body, user.user)
   }
@@ -31,6 +34,7 @@ export class DocumentsController {
   @Permission('auditor')
   @ApiOperation({ summary: 'Documents in force' })
   @ApiQueryOf(documentsQuerySchema)
+  @ApiReply(200, documentsReply)
   async list(@Query(new ZodPipe(documentsQuerySchema)) query: DocumentsQuery): Promise<{ items: DocumentItem[]; version: string }> {
     const { rows, version } = await this.documents.snapshot()
     return { items: rows.filter((row) => query.kind === undefined || row.kind === query.kind).map(item), version }
@@ -39,6 +43,7 @@ export class DocumentsController {
   @Get('documents/:kind/:name')
   @Permission('auditor')
   @ApiOperation({ summary: 'One document' })
+  @ApiReply(200, documentReply)
   async get(@Param('kind') kind: string, @Param('name') name: string): Promise<DocumentItem> {
     const { rows } = await this.documents.snapshot()
     const row = rows.find((candidate) => candidate.kind === kind && candidate.name === name)

@@ -8,6 +8,7 @@ import type { GatewayDownReceived, OpenSessionReplyReceived, SessionGrantedRecei
 import { LeasesService } from '../sessions/leases.service.js'
 import { startApi, type RunningApi } from '../start.js'
 import { record } from '../testing/fixtures.js'
+import { ReplyCheckModule } from '../testing/reply-check.js'
 import { adminTokenIn, environmentIn } from './environment.js'
 import { TestIssuer } from './issuer.js'
 import { ScramClient } from './scram-client.js'
@@ -142,7 +143,7 @@ const jwsOf = (typ: string) => (message: GatewayDownReceived) => {
 beforeAll(async () => {
   issuer = await TestIssuer.start()
   directory = passableDirectory('sallyport-api-it-')
-  api = await startApi(environmentIn(directory), process.env['DEBUG_API'] === undefined ? false : console)
+  api = await startApi(environmentIn(directory), process.env['DEBUG_API'] === undefined ? false : console, [ReplyCheckModule.register()])
   admin = await adminTokenIn(directory)
 })
 

@@ -9,6 +9,7 @@ import type { GatewayDownReceived, OpenSessionReplyReceived, SessionGrantedRecei
 import { fingerprint, generateKeyPair, parseCertificateLine, parsePublicKeyLine, signCertificate, type CertificateFacts, type GeneratedKeyPair, type SignatureProof } from '@sallyport/ssh-keys'
 import { proofBy } from '@sallyport/ssh-keys/testing'
 import { KeysService } from '../keys/keys.service.js'
+import { ReplyCheckModule } from '../testing/reply-check.js'
 import { startApi, type RunningApi } from '../start.js'
 import { TestIssuer } from './issuer.js'
 import { controlPlaneClient, enrol, Received, type LinkStream, type OpenStream, type TestNode } from './test-node.js'
@@ -134,6 +135,7 @@ beforeAll(async () => {
       SALLYPORT_GATEWAY_PUBLIC_SSH_PORT: '22',
     },
     process.env['DEBUG_API'] === undefined ? false : console,
+    [ReplyCheckModule.register()],
   )
   admin = (await readFile(join(directory, 'token'), 'utf8')).trim()
   await apply('deploy, root')

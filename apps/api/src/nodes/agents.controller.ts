@@ -7,6 +7,8 @@ import { ApiBodyOf } from '../openapi/schema.js'
 import { ZodPipe } from '../problem/zod.pipe.js'
 import { EnrolmentService } from './enrolment.service.js'
 import { NodesService } from './nodes.service.js'
+import { ApiReply, pageOf } from '../openapi/reply.js'
+import { enrolmentTokenReply, nodeReply } from './nodes.replies.js'
 
 const name = z.string().regex(/^[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?$/, 'must be lower-case letters, digits, dots, dashes, at most 63')
 const createTokenSchema = z.strictObject({
@@ -29,6 +31,7 @@ export class AgentsController {
   @Get()
   @Permission('signed-in')
   @ApiOperation({ summary: 'Agents and gateways, with what is connected now' })
+  @ApiReply(200, pageOf(nodeReply))
   async list() {
     return { items: await this.nodes.list() }
   }
@@ -37,6 +40,7 @@ export class AgentsController {
   @Permission('admin')
   @ApiBodyOf(createTokenSchema)
   @ApiOperation({ summary: "A one-time enrolment token. A gateway's label `hostnames` lists the names its certificate may bear." })
+  @ApiReply(201, enrolmentTokenReply)
   async createToken(@Body(new ZodPipe(createTokenSchema)) body: CreateToken, @CurrentUser() user: Principal) {
     const { token, id, expiresAt } = await this.enrolment.createToken({ kind: body.kind, name: body.name, labels: body.labels, ttlSeconds: body.ttl_seconds }, user.user)
     return { token, token_id: id, expires_at: expiresAt }
@@ -46,6 +50,7 @@ export class AgentsController {
   @Permission('admin')
   @HttpCode(204)
   @ApiOperation({ summary: 'Shut a gateway or an agent out; its sessions are killed' })
+  @ApiReply(204)
   async revoke(@Param('id') id: string, @CurrentUser() user: Principal): Promise<void> {
     await this.nodes.revoke(id, user.user)
   }

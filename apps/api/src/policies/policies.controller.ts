@@ -8,6 +8,8 @@ import { ApiBodyOf } from '../openapi/schema.js'
 import { forbidden } from '../problem/problem.js'
 import { ZodPipe } from '../problem/zod.pipe.js'
 import { PoliciesService } from './policies.service.js'
+import { ApiReply } from '../openapi/reply.js'
+import { explainReply } from './policies.replies.js'
 
 const explainSchema = z.strictObject({
   /** Workload or user. */
@@ -35,6 +37,7 @@ export class PoliciesController {
   @Permission('signed-in')
   @ApiOperation({ summary: 'What would be decided for a command, by which rule and why; nothing runs' })
   @ApiBodyOf(explainSchema)
+  @ApiReply(200, explainReply)
   async explain(@Body(new ZodPipe(explainSchema)) body: z.infer<typeof explainSchema>, @CurrentUser() user: Principal): Promise<ExplainReply> {
     // Rules tell what others may do: a member asks about themselves only.
     const oversees = user.roles.some((role) => role === 'admin' || role === 'auditor' || role === 'operator')

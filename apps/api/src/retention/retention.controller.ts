@@ -11,6 +11,8 @@ import { notFound } from '../problem/problem.js'
 import { ZodPipe } from '../problem/zod.pipe.js'
 import { RetentionRepository } from './retention.repository.js'
 import { RetentionService, type RetentionReport } from './retention.service.js'
+import { ApiReply, pageOf } from '../openapi/reply.js'
+import { legalHoldReply, newHoldReply, retentionReportReply } from './retention.replies.js'
 
 const text = z.string().min(1).max(253)
 const moment = z.iso.datetime({ offset: true }).transform((given) => new Date(given))
@@ -35,6 +37,7 @@ export class RetentionController {
   @Get('retention')
   @Permission('auditor')
   @ApiOperation({ summary: 'What retention would delete now' })
+  @ApiReply(200, pageOf(retentionReportReply))
   async preview(): Promise<{ items: RetentionReport[] }> {
     return { items: await this.retention.preview() }
   }
@@ -43,6 +46,7 @@ export class RetentionController {
   @Permission('admin')
   @HttpCode(200)
   @ApiOperation({ summary: 'Delete what Retention documents no longer keep, now; otherwise it happens every hour' })
+  @ApiReply(200, pageOf(retentionReportReply))
   async run(): Promise<{ items: RetentionReport[] }> {
     return { items: await this.retention.run() }
   }
@@ -50,6 +54,7 @@ export class RetentionController {
   @Get('holds')
   @Permission('auditor')
   @ApiOperation({ summary: 'Legal holds, also released ones, newest first' })
+  @ApiReply(200, pageOf(legalHoldReply))
   async holds() {
     const rows = await this.repository.holds()
     await this.pseudonyms.prefetch(rows.map(({ identity }) => identity ?? ''))
@@ -74,6 +79,7 @@ export class RetentionController {
   @Permission('admin')
   @ApiBodyOf(holdSchema)
   @ApiOperation({ summary: 'Hold events: whatever fits all that is given is not deleted until the hold is released' })
+  @ApiReply(201, newHoldReply)
   async hold(@Body(new ZodPipe(holdSchema)) { reason, session, identity, target, from, to }: z.infer<typeof holdSchema>, @CurrentUser() user: Principal): Promise<{ id: string }> {
     const id = uuid()
     // What stands in the log for a person.
@@ -101,6 +107,7 @@ export class RetentionController {
   @HttpCode(204)
   @ApiBodyOf(releaseSchema)
   @ApiOperation({ summary: 'Release a legal hold' })
+  @ApiReply(204)
   async release(@Param('id', ParseUUIDPipe) id: string, @Body(new ZodPipe(releaseSchema)) { reason }: z.infer<typeof releaseSchema>, @CurrentUser() user: Principal): Promise<void> {
     await this.repository.transaction(async (tx) => {
       if (!(await this.repository.releaseHold(tx, id, user.user, new Date()))) throw notFound('legal hold with this id that is not released')

@@ -14,6 +14,9 @@ import { ViewsService } from './recording/views.service.js'
 import { WatchService } from './recording/watch.service.js'
 import { SessionsRepository } from './sessions.repository.js'
 import { SessionsService, type SessionRow } from './sessions.service.js'
+import { ApiReply, pageOf } from '../openapi/reply.js'
+import { eventReply } from '../audit/audit.replies.js'
+import { sessionReply, watchedReply } from './sessions.replies.js'
 
 const listSchema = z.strictObject({
   identity: z.string().max(253).optional(),
@@ -53,6 +56,7 @@ export class SessionsController {
   @Permission('signed-in')
   @ApiQueryOf(listSchema)
   @ApiOperation({ summary: 'Sessions, newest first: your own; all of them for operators, auditors and admins' })
+  @ApiReply(200, pageOf(sessionReply))
   async list(@Query(new ZodPipe(listSchema)) query: z.infer<typeof listSchema>, @CurrentUser() user: Principal) {
     const owner = seesAll(user) ? { identity: query.identity } : { identity: user.user, identityKind: 'user' }
     const now = new Date()
@@ -64,6 +68,7 @@ export class SessionsController {
 
   @Get(':id')
   @Permission('signed-in')
+  @ApiReply(200, sessionReply)
   async find(@Param('id', ParseUUIDPipe) id: string, @CurrentUser() user: Principal) {
     return sessionView(await this.#visible(id, user), new Date())
   }
@@ -72,6 +77,7 @@ export class SessionsController {
   @Permission('signed-in')
   @ApiQueryOf(eventsSchema)
   @ApiOperation({ summary: "The session's events in order: what `sessions replay` prints" })
+  @ApiReply(200, pageOf(eventReply))
   async events(@Param('id', ParseUUIDPipe) id: string, @Query(new ZodPipe(eventsSchema)) page: z.infer<typeof eventsSchema>, @CurrentUser() user: Principal) {
     await this.#visible(id, user)
     if (page.recordings === 'true') await this.views.record({ session: id, by: user.user, how: 'replay' })
@@ -86,6 +92,7 @@ export class SessionsController {
     summary: 'The recording as asciicast v3, of one command or all',
     description: 'What could act on the viewer (clipboard, links, titles, questions to the terminal) is left out; with `raw=true` it stands as it was recorded: play that in nothing but a sandbox.',
   })
+  @ApiReply(200, z.string(), { type: 'application/x-asciicast' })
   async recording(@Param('id', ParseUUIDPipe) id: string, @Query(new ZodPipe(recordingSchema)) query: z.infer<typeof recordingSchema>, @CurrentUser() user: Principal) {
     const { command } = query
     const raw = query.raw === 'true'
@@ -101,6 +108,7 @@ export class SessionsController {
     summary: "The session's records as a file that proves itself",
     description: "JSON lines (docs/audit.md): the agent's records byte for byte, with its signature over their end, and a statement of the control plane. `sallyport audit verify --offline` checks it with the keys of `GET /v1/audit/keys` alone.",
   })
+  @ApiReply(200, z.string(), { type: 'application/jsonl' })
   async bundle(@Param('id', ParseUUIDPipe) id: string, @CurrentUser() user: Principal) {
     const session = await this.#visible(id, user)
     const lines = await this.bundles.ofSession(id, session.agentId)
@@ -117,6 +125,7 @@ export class SessionsController {
     summary: 'Server-sent events: what the session shows, while it runs',
     description: "The session's events from its beginning (or after `cursor`, a position), recordings included, and then each as it comes; at last `end` with the reason. A watch ends after five minutes without an `end`: go on with the last `id` as cursor. Who may replay may watch; each watch is recorded.",
   })
+  @ApiReply(200, watchedReply, { type: 'text/event-stream' })
   async watch(@Param('id', ParseUUIDPipe) id: string, @Query(new ZodPipe(watchSchema)) query: z.infer<typeof watchSchema>, @CurrentUser() user: Principal) {
     const events = this.watches.watch(await this.#visible(id, user), user.user, BigInt(query.cursor ?? '0'))
     await this.views.record({ session: id, by: user.user, how: 'watch' })
@@ -128,6 +137,7 @@ export class SessionsController {
   @HttpCode(204)
   @ApiBodyOf(killSchema)
   @ApiOperation({ summary: 'End a live session now' })
+  @ApiReply(204)
   async kill(@Param('id', ParseUUIDPipe) id: string, @Body(new ZodPipe(killSchema)) body: z.infer<typeof killSchema>, @CurrentUser() user: Principal): Promise<void> {
     const session = await this.#visible(id, user)
     if (session.endedAt) throw conflict('SESSION_ENDED', 'The session has ended already.')

@@ -6,6 +6,8 @@ import { ApiBodyOf, ApiQueryOf } from '../openapi/schema.js'
 import { ZodPipe } from '../problem/zod.pipe.js'
 import { lettersQuerySchema, retrySchema, type LettersQuery, type RetryRequest, type TestReply } from './sinks.dto.js'
 import { SinksService } from './sinks.service.js'
+import { ApiReply, pageOf } from '../openapi/reply.js'
+import { deadLetterReply, retryReply, sinkReply, sinkTestReply } from './sinks.replies.js'
 
 @ApiTags('sinks')
 @ApiBearerAuth()
@@ -16,6 +18,7 @@ export class SinksController {
   @Get()
   @Permission('auditor')
   @ApiOperation({ summary: 'Sinks: state, cursor, lag, last error' })
+  @ApiReply(200, pageOf(sinkReply))
   async list() {
     return { items: await this.sinks.list() }
   }
@@ -24,6 +27,7 @@ export class SinksController {
   @Permission('auditor')
   @ApiOperation({ summary: 'Events that the receiver refused, oldest first' })
   @ApiQueryOf(lettersQuerySchema)
+  @ApiReply(200, pageOf(deadLetterReply))
   letters(@Param('name') name: string, @Query(new ZodPipe(lettersQuerySchema)) query: LettersQuery) {
     return this.sinks.letters(name, BigInt(query.cursor ?? '0'), query.limit)
   }
@@ -33,6 +37,7 @@ export class SinksController {
   @HttpCode(202)
   @ApiBodyOf(retrySchema)
   @ApiOperation({ summary: 'Send dead letters again' })
+  @ApiReply(202, retryReply)
   async retry(@Param('name') name: string, @Body(new ZodPipe(retrySchema)) body: RetryRequest, @CurrentUser() user: Principal) {
     return { retrying: await this.sinks.retry(name, body.positions?.map(BigInt), user.user) }
   }
@@ -41,6 +46,7 @@ export class SinksController {
   @Permission('operator')
   @HttpCode(200)
   @ApiOperation({ summary: 'Send a made-up event; the cursor stays' })
+  @ApiReply(200, sinkTestReply)
   test(@Param('name') name: string, @CurrentUser() user: Principal): Promise<TestReply> {
     return this.sinks.test(name, user.user)
   }

@@ -1,7 +1,7 @@
 import { Body, Controller, Get, Header, HttpCode, Post, Req } from '@nestjs/common'
-import { ApiBearerAuth, ApiOperation, ApiProduces, ApiTags } from '@nestjs/swagger'
+import { ApiBearerAuth, ApiOperation, ApiTags } from '@nestjs/swagger'
 import type { Request } from 'express'
-import type { z } from 'zod'
+import { z } from 'zod'
 import { AccessService } from '../access/access.service.js'
 import { Permission } from '../access/permission.js'
 import { CredentialError } from '../credentials/credentials.errors.js'
@@ -15,6 +15,8 @@ import { Problem } from '../problem/problem.js'
 import { ZodPipe } from '../problem/zod.pipe.js'
 import { certificateSchema } from './ssh.dto.js'
 import { SshService } from './ssh.service.js'
+import { ApiReply } from '../openapi/reply.js'
+import { certificateReply } from './ssh.replies.js'
 
 @ApiTags('ssh')
 @Controller('v1/ssh')
@@ -36,6 +38,7 @@ export class SshController {
   @ApiBearerAuth()
   @ApiBodyOf(certificateSchema)
   @ApiOperation({ summary: 'A short-lived OpenSSH user certificate for one target; the bearer is an OIDC token or an API token' })
+  @ApiReply(200, certificateReply)
   async certify(@Body(new ZodPipe(certificateSchema)) body: z.output<typeof certificateSchema>, @Req() request: Request) {
     const address = request.socket.remoteAddress ?? 'unknown'
     if (!this.#limit.take(address)) throw new Problem(429, 'TOO_MANY_REQUESTS', 'Too many requests from this address: wait a second.')
@@ -54,8 +57,8 @@ export class SshController {
   @Get('ca')
   @Permission('public')
   @Header('content-type', 'text/plain; charset=utf-8')
-  @ApiProduces('text/plain')
   @ApiOperation({ summary: 'The public key of the CA that signs those certificates, as in authorized_keys' })
+  @ApiReply(200, z.string(), { type: 'text/plain' })
   async authority(): Promise<string> {
     return `${await this.ssh.authorityLine()}\n`
   }
@@ -63,8 +66,8 @@ export class SshController {
   @Get('known-hosts')
   @Permission('public')
   @Header('content-type', 'text/plain; charset=utf-8')
-  @ApiProduces('text/plain')
   @ApiOperation({ summary: 'The host keys of the gateways, as lines of a known_hosts file' })
+  @ApiReply(200, z.string(), { type: 'text/plain' })
   knownHosts(): Promise<string> {
     return this.ssh.knownHosts()
   }

@@ -25,6 +25,7 @@ import { RetentionModule } from '../retention/retention.module.js'
 import { ProblemModule } from '../problem/problem.module.js'
 import { SessionsService } from '../sessions/sessions.service.js'
 import { exportJWK, generateKeyPair, SignJWT, type JWTPayload } from 'jose'
+import { ReplyCheckModule } from './reply-check.js'
 import { startPostgres, type TestPostgres } from './postgres.js'
 
 export interface SentMessage {
@@ -97,7 +98,10 @@ export async function startApp(): Promise<TestApp> {
   class NoKeysModule {}
 
   const testing = await Test.createTestingModule({
-    imports: [OutsideModule, ProblemModule, AuditModule, DocumentsModule, PoliciesModule, AccessModule, ApprovalsModule, RetentionModule, PrivacyModule],
+    imports: [
+      ReplyCheckModule.register(), OutsideModule, ProblemModule, AuditModule, DocumentsModule, PoliciesModule, AccessModule, ApprovalsModule, RetentionModule,
+      PrivacyModule,
+    ],
   })
     .overrideModule(DatabaseModule)
     .useModule(NoDatabaseModule)

@@ -1,0 +1,6 @@
+export { createApi, given, ok, once, type Api, type ApiOptions, type Schemas } from './client.js'
+export { asStream, readEvents, type ServerEvent } from './events.js'
+export { each, take, type Page } from './pages.js'
+export { ApiProblem, ApiUnreachable, problemOf, type Problem } from './problem.js'
+export type { paths } from './schema.js'
+export type { TransportOptions } from './transport.js'
