@@ -106,6 +106,7 @@ export const grantPayloadSchema = z.strictObject({
     record_terminal_bytes: z.number().int().min(0),
     record_input: z.boolean(),
     record_parameters: z.boolean(),
+    record_statements: z.enum(['normalised', 'digest']).exactOptional(),
   }),
   mask_key: z.string().optional(),
   approval_url: z.string(),

@@ -162,6 +162,7 @@ export class SessionManager {
     const guard = new SessionGuard({
       grant,
       actions: registered.actions,
+      withoutValues: registered.withoutValues,
       spool: this.#o.spool,
       approvals: this.#o.approvals,
       signal: controller.signal,

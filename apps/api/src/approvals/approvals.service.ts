@@ -94,6 +94,7 @@ export class ApprovalsService {
 
   async #store(agentId: string, asked: ApprovalAsked, session: Session, command: HeldCommand, hold: HeldFor): Promise<void> {
     const id = uuid()
+    const shown = hold.recorded ?? command
     const createdAt = new Date()
     const timeout = Math.min(hold.timeout_seconds, maxTimeoutSeconds)
     const expiresAt = new Date(Math.min(createdAt.getTime() + timeout * 1000, session.expiresAt.getTime()))
@@ -116,6 +117,7 @@ export class ApprovalsService {
         facts: command.facts,
         requirements: hold.requirements,
         forgetParameters: hold.forget_parameters ?? false,
+        recorded: hold.recorded,
         createdAt,
         expiresAt,
       })
@@ -126,8 +128,9 @@ export class ApprovalsService {
           session: session.id,
           command: asked.commandId,
           digest: asked.digest,
-          text: command.text.slice(0, 64 * 1024),
-          effects: command.effects.map(effectOf),
+          text: shown.text.slice(0, 64 * 1024),
+          ...(hold.recorded === undefined ? {} : { statement_excluded: hold.recorded.statement_excluded }),
+          effects: shown.effects.map(effectOf),
           requirements: hold.requirements,
           expires_at: expiresAt.toISOString(),
         },
