@@ -13,7 +13,7 @@ const objectColumns: readonly (readonly [table: string, column: string])[] = [['
  * What is not searched for names: the log (it holds pseudonyms, and must not change), documents in force (they are the
  * administrators' to change), and what nobody writes names into. All other tables are, those of later versions too.
  */
-const untouched = new Set(['event_tombstone', 'audit_head', 'audit_tree', 'audit_checkpoint', 'person', 'person_identifier', 'document', 'key', 'recording', 'recording_part', '_prisma_migrations'])
+const untouched = new Set(['event_tombstone', 'audit_head', 'audit_tree', 'audit_checkpoint', 'person', 'person_identifier', 'document', 'key', 'recording', 'recording_part', 'recording_leftover', '_prisma_migrations'])
 /** What a command said: approvals are bound to it. */
 const untouchedColumns = new Set(['approval.text', 'approval.parameters', 'approval.effects', 'approval.facts', 'approval.requirements', 'document.text'])
 const shortest = 3
