@@ -85,13 +85,21 @@ build() {
   built="$root/node_modules/.sallyport-built"
   if [ -f "$built" ] && [ -z "$(find packages protocols apps tsconfig.json tsconfig.base.json package.json pnpm-lock.yaml \
       -name node_modules -prune -o -name dist -prune -o \( -type f -o -type d -path "*/src*" \) -newer "$built" -print 2>/dev/null | head -n 1)" ] &&
-    [ -f apps/dev/dist/main.js ]; then
+    [ -f apps/dev/dist/main.js ] && [ -f apps/console/dist/web/index.html ]; then
     return 0
   fi
   say 'Building ...'
   touch .tools/build-started
   tsc -b >&2 || fail 'the build failed; see above'
+  build_console
   touch -r .tools/build-started "$built"
+}
+
+# The console's page, in a second or two; again only when something of it is newer than what stands there.
+build_console() {
+  page=apps/console/dist/web/index.html
+  [ -f "$page" ] && [ -z "$(find apps/console packages/api-client/src pnpm-lock.yaml -name node_modules -prune -o -name dist -prune -o -type f -newer "$page" -print | head -n 1)" ] && return 0
+  (cd apps/console && NODE_ENV=production node node_modules/vite/bin/vite.js build --logLevel warn) >&2 || fail 'the console could not be built; see above'
 }
 
 # Two stacks started at the same moment must not build over each other. Where flock is missing (macOS), they may.

@@ -11,6 +11,7 @@ import { AppModule } from './app.module.js'
 import { BootstrapService } from './bootstrap/bootstrap.service.js'
 import type { Environment } from './config/environment.js'
 import { HttpConfig } from './config/http.config.js'
+import { serveConsole } from './console/console.js'
 import { Database } from './database/database.js'
 import { PrismaService } from './database/prisma.service.js'
 import { GrpcServer } from './grpc/grpc.server.js'
@@ -64,6 +65,7 @@ export async function startApi(environment: Environment, logger: LoggerService |
 
 async function listen(app: NestExpressApplication, http: HttpConfig): Promise<{ httpUrl: string; grpcPort: number }> {
   app.use(helmet({ contentSecurityPolicy: { useDefaults: true, directives: { 'upgrade-insecure-requests': null, 'frame-ancestors': ["'none'"] } } }))
+  serveConsole(app)
   parseBodies(app)
   setupOpenapi(app)
   await app.init()
