@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-import { Command, CommanderError, Option } from 'commander'
+import { Command, Option } from 'commander'
 import { registerAgents } from './commands/agents.js'
 import { registerApply } from './commands/apply.js'
 import { registerApprovals } from './commands/approvals.js'
@@ -12,13 +12,14 @@ import { registerSessions } from './commands/sessions.js'
 import { registerSinks } from './commands/sinks.js'
 import { registerTargets } from './commands/targets.js'
 import { registerUsers } from './commands/users.js'
-import { CliError, exitCode } from './errors.js'
-import { visible } from './output/visible.js'
+import { exitCode } from './errors.js'
+import { report } from './report.js'
 import { version } from './version.js'
 
 const exitCodes = `
-Exit codes: 0 done; 1 error; 2 wrong usage; 3 denied. \`exec\` exits with the code of the command it ran
-(126 not executable, 127 not found, 128+n ended by signal n).
+Exit codes: 0 done; 1 failed, refused or different; 2 wrong usage; 3 not signed in or not permitted; 4 not found;
+5 conflict; 6 the control plane can't be reached; 124 no answer in time. \`exec\` exits with the code of the command it
+ran (126 not executable, 127 not found, 128+n ended by signal n). Errors go to standard error, with -o json as JSON.
 
 Configuration: --url or SALLYPORT_URL; --api-token-file or SALLYPORT_TOKEN; SALLYPORT_CA_FILE;
 else ~/.config/sallyport/config.json: {"url": …, "tokenFile": …, "caFile": …}.`
@@ -60,19 +61,6 @@ function everywhere(command: Command): Command {
   }
   for (const child of command.commands) everywhere(child)
   return command
-}
-
-function report(error: unknown): number {
-  if (error instanceof CommanderError) return error.exitCode === 0 ? exitCode.ok : exitCode.usage
-  if (!(error instanceof CliError)) {
-    process.stderr.write(`sallyport: ${visible(error instanceof Error ? error.message : String(error))}\n`)
-    return exitCode.error
-  }
-  const { why, next } = error.details
-  process.stderr.write(`sallyport: ${visible(error.message)}\n`)
-  if (why !== undefined) process.stderr.write(`  why:  ${visible(why)}\n`)
-  if (next !== undefined) process.stderr.write(`  next: ${visible(next)}\n`)
-  return error.exit
 }
 
 // `sallyport … | head`: the reader is gone, and that is fine.

@@ -739,6 +739,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
+        /** Targets by name */
         get: operations["targets.list"];
         put?: never;
         post?: never;
@@ -807,7 +808,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** API tokens without their secrets: all for an admin, else your own */
+        /** API tokens without their secrets, newest first: all for an admin, else your own */
         get: operations["access.tokens"];
         put?: never;
         /** Mint an API token for a user; it is shown once */
@@ -1425,7 +1426,12 @@ export type $defs = Record<string, never>;
 export interface operations {
     "agents.list": {
         parameters: {
-            query?: never;
+            query?: {
+                connected?: "true" | "false";
+                cursor?: string;
+                kind?: "agent" | "gateway";
+                limit?: number;
+            };
             header?: never;
             path?: never;
             cookie?: never;
@@ -1823,7 +1829,11 @@ export interface operations {
     };
     "retention.holds": {
         parameters: {
-            query?: never;
+            query?: {
+                cursor?: string;
+                limit?: number;
+                released?: "true" | "false";
+            };
             header?: never;
             path?: never;
             cookie?: never;
@@ -2023,7 +2033,10 @@ export interface operations {
     };
     "searches.list": {
         parameters: {
-            query?: never;
+            query?: {
+                cursor?: string;
+                limit?: number;
+            };
             header?: never;
             path?: never;
             cookie?: never;
@@ -2302,7 +2315,9 @@ export interface operations {
     "documents.list": {
         parameters: {
             query?: {
+                cursor?: string;
                 kind?: "IdentityProvider" | "Workload" | "User" | "Group" | "Target" | "Policy" | "Sink" | "Retention";
+                limit?: number;
             };
             header?: never;
             path?: never;
@@ -2725,7 +2740,11 @@ export interface operations {
     };
     "sinks.list": {
         parameters: {
-            query?: never;
+            query?: {
+                cursor?: string;
+                limit?: number;
+                state?: "running" | "failing" | "paused";
+            };
             header?: never;
             path?: never;
             cookie?: never;
@@ -2954,7 +2973,11 @@ export interface operations {
     };
     "targets.list": {
         parameters: {
-            query?: never;
+            query?: {
+                cursor?: string;
+                limit?: number;
+                protocol?: string;
+            };
             header?: never;
             path?: never;
             cookie?: never;
@@ -3103,7 +3126,11 @@ export interface operations {
     };
     "access.tokens": {
         parameters: {
-            query?: never;
+            query?: {
+                cursor?: string;
+                limit?: number;
+                user?: string;
+            };
             header?: never;
             path?: never;
             cookie?: never;
@@ -3199,7 +3226,12 @@ export interface operations {
     };
     "access.users": {
         parameters: {
-            query?: never;
+            query?: {
+                cursor?: string;
+                group?: string;
+                limit?: number;
+                role?: string;
+            };
             header?: never;
             path?: never;
             cookie?: never;

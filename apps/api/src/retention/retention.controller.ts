@@ -1,11 +1,12 @@
-import { Body, Controller, Get, HttpCode, Param, ParseUUIDPipe, Post } from '@nestjs/common'
+import { Body, Controller, Get, HttpCode, Param, ParseUUIDPipe, Post, Query } from '@nestjs/common'
 import { ApiBearerAuth, ApiOperation, ApiTags } from '@nestjs/swagger'
 import { v7 as uuid } from 'uuid'
 import { z } from 'zod'
 import { CurrentUser, Permission } from '../access/permission.js'
 import type { Principal } from '../access/principal.js'
 import { EventsService } from '../audit/events.service.js'
-import { ApiBodyOf } from '../openapi/schema.js'
+import { pageFrom, pageQuery } from '../openapi/paging.js'
+import { ApiBodyOf, ApiQueryOf } from '../openapi/schema.js'
 import { notFound } from '../problem/problem.js'
 import { ZodPipe } from '../problem/zod.pipe.js'
 import { RetentionRepository } from './retention.repository.js'
@@ -20,6 +21,7 @@ const holdSchema = z
   .refine(({ session, identity, target, from, to }) => [session, identity, target, from, to].some((value) => value !== undefined), {
     error: 'say what is held: session, identity, target, from or to',
   })
+const holdsSchema = pageQuery.extend({ released: z.enum(['true', 'false']).optional() })
 const releaseSchema = z.strictObject({ reason: z.string().min(3).max(2000) })
 
 @ApiTags('audit')
@@ -53,10 +55,11 @@ export class RetentionController {
   @Permission('auditor')
   @ApiOperation({ summary: 'Legal holds, also released ones, newest first' })
   @ApiReply(200, pageOf(legalHoldReply))
-  async holds() {
-    const rows = await this.repository.holds()
-    return {
-      items: rows.map((row) => ({
+  @ApiQueryOf(holdsSchema)
+  async holds(@Query(new ZodPipe(holdsSchema)) query: z.infer<typeof holdsSchema>) {
+    const rows = (await this.repository.holds()).filter((row) => query.released === undefined || String(row.releasedAt !== null) === query.released)
+    return pageFrom(
+      rows.map((row) => ({
         id: row.id,
         reason: row.reason,
         session: row.sessionId,
@@ -69,7 +72,10 @@ export class RetentionController {
         released_by: row.releasedBy,
         released_at: row.releasedAt?.toISOString() ?? null,
       })),
-    }
+      ({ created_at: createdAt, id }) => `${createdAt}~${id}`,
+      query,
+      'descending',
+    )
   }
 
   @Post('holds')

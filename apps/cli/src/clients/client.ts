@@ -1,6 +1,6 @@
 import type { GeneratedKeyPair } from '@sallyport/ssh-keys'
 import type { IssuedCredential } from '../exec/issued-credential.js'
-import type { Api } from '../http/api.js'
+import type { ControlPlane } from '../http/control-plane.js'
 
 /** How a protocol's ordinary clients are pointed at the gateway without touching their command line. */
 export interface ClientSetup {
@@ -23,5 +23,5 @@ export interface ClientWorkspace {
   readonly key: GeneratedKeyPair
   /** The environment that the child would have without us. */
   readonly env: Readonly<Record<string, string | undefined>>
-  readonly api: Pick<Api, 'text'>
+  readonly api: Pick<ControlPlane, 'open'>
 }

@@ -1,3 +1,4 @@
+import { ok } from '@sallyport/api-client'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fingerprint, knownHostsLine, parsePublicKeyLine, publicKeyLine, SshKeyError } from '@sallyport/ssh-keys'
@@ -57,7 +58,7 @@ export const sshClient: ClientSetup = {
  */
 async function gatewayKeys(credential: IssuedCredential, { api }: ClientWorkspace): Promise<string> {
   const { host, port } = credential.connection
-  const published = await api.text('/v1/ssh/known-hosts')
+  const published = await ok(api.open.GET('/v1/ssh/known-hosts', { parseAs: 'text', headers: { accept: 'text/plain' } }))
   const name = port === 22 ? host.toLowerCase() : `[${host.toLowerCase()}]:${port}`
   const lines: string[] = []
   for (const line of published.split('\n')) {
