@@ -62,7 +62,8 @@ function exitOf(status: number, code: string): number {
     case 404:
       return exitCode.notFound
     case 409:
-      return exitCode.conflict
+      // A log that isn't what was signed is no matter of trying again.
+      return code === 'AUDIT_BROKEN' ? exitCode.error : exitCode.conflict
     case 502:
     case 503:
     case 504:

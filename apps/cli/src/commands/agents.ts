@@ -22,7 +22,7 @@ const columns: readonly Column<Fields>[] = [
 export function registerAgents(program: Command): void {
   const agents = program.command('agents').description('agents and gateways that are enrolled')
 
-  agents.command('list').action(async (_options: object, command: Command) => {
+  agents.command('list').description('by name, with what is connected now').action(async (_options: object, command: Command) => {
     const { api, printer } = contextOf(command)
     const items = await listed(everything, (page) => ok(api.rest.GET('/v1/agents', { params: { query: given(page) } })))
     printer.list(items, columns, 'None is enrolled. `sallyport agents token NAME` makes a token to enrol one.')

@@ -92,6 +92,7 @@ export function registerSearch(audit: Command): void {
     })
 
   saved.command('delete')
+    .description('delete one of yours')
     .argument('<name>')
     .action(async (name: string, _options: object, command: Command) => {
       const { api, printer } = contextOf(command)

@@ -24,6 +24,7 @@ export function registerCredentials(program: Command): void {
   const credentials = program.command('credentials').description('short-lived credentials that were issued')
 
   credentials.command('list')
+    .description('newest first: yours; all of them for auditors and admins')
     .option('--identity <name>')
     .option('--target <name>')
     .addOption(new Option('--state <state>').choices(states))

@@ -66,6 +66,7 @@ export function registerRetention(audit: Command): void {
     })
 
   hold.command('release')
+    .description('what it held may be deleted again (admins)')
     .argument('<id>')
     .requiredOption('--reason <text>')
     .action(async (id: string, { reason }: { readonly reason: string }, command: Command) => {

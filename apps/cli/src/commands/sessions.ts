@@ -25,6 +25,7 @@ export function registerSessions(program: Command): void {
   const sessions = program.command('sessions').description('see, replay and end sessions')
 
   sessions.command('list')
+    .description('newest first: yours; all of them for operators, auditors and admins')
     .option('--identity <name>')
     .option('--target <name>')
     .addOption(new Option('--state <state>').choices(['live', 'ended']))

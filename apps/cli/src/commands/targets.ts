@@ -12,7 +12,7 @@ const columns: readonly Column<Fields>[] = [
 ]
 
 export function registerTargets(program: Command): void {
-  program.command('targets').description('what can be reached').command('list').action(async (_options: object, command: Command) => {
+  program.command('targets').description('what can be reached').command('list').description('names, protocols and labels').action(async (_options: object, command: Command) => {
     const { api, printer } = contextOf(command)
     const items = await listed(everything, (page) => ok(api.rest.GET('/v1/targets', { params: { query: given(page) } })))
     printer.list(items, columns, 'No targets. Apply a Target document: sallyport apply -f FILE')

@@ -26,7 +26,7 @@ const tokenColumns: readonly Column<Fields>[] = [
 ]
 
 export function registerUsers(program: Command): void {
-  program.command('users').description('people').command('list').action(async (_options: object, command: Command) => {
+  program.command('users').description('people').command('list').description('roles and groups of everyone (auditors)').action(async (_options: object, command: Command) => {
     const { api, printer } = contextOf(command)
     const items = await listed(everything, (page) => ok(api.rest.GET('/v1/users', { params: { query: given(page) } })))
     printer.list(items, columns, 'No users.')
@@ -54,7 +54,7 @@ export function registerUsers(program: Command): void {
         ]),
       )
     })
-  tokens.command('revoke').argument('<id>').action(async (id: string, _options: object, command: Command) => {
+  tokens.command('revoke').description('end an API token: yours; as an admin any').argument('<id>').action(async (id: string, _options: object, command: Command) => {
     const { api, printer } = contextOf(command)
     await ok(api.rest.DELETE('/v1/tokens/{id}', { params: { path: { id } } }))
     printer.result({ id, revoked: true }, () => visible(`Token ${id} is revoked.`))
