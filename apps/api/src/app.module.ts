@@ -11,6 +11,7 @@ import { DatabaseModule } from './database/database.module.js'
 import { DocumentsModule } from './documents/documents.module.js'
 import { GrpcModule } from './grpc/grpc.module.js'
 import { HealthModule } from './health/health.module.js'
+import { IdempotencyModule } from './idempotency/idempotency.module.js'
 import { IdentityModule } from './identity/identity.module.js'
 import { KeysModule } from './keys/keys.module.js'
 import { AgentsModule } from './nodes/agents.module.js'
@@ -32,7 +33,7 @@ export class AppModule {
       module: AppModule,
       imports: [
         ConfigModule.register(environment),
-        HttpConfigModule, DatabaseModule, NotifyModule, KeysModule, ProblemModule,
+        HttpConfigModule, DatabaseModule, NotifyModule, KeysModule, ProblemModule, IdempotencyModule,
         AuditModule, DocumentsModule, PoliciesModule, AccessModule, ApprovalsModule,
         IdentityModule, NodesModule, TargetsModule, SessionsModule, CredentialsModule, AgentsModule, SshModule, SinksModule, RetentionModule,
         GrpcModule, HealthModule, BootstrapModule, ...more,

@@ -1492,7 +1492,10 @@ export interface operations {
     "agents.createToken": {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Chosen by you, new for each thing to create (a UUID). For a day the same request with the same key gets the same answer, and creates nothing more. */
+                "Idempotency-Key"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -1866,7 +1869,10 @@ export interface operations {
     "retention.hold": {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Chosen by you, new for each thing to create (a UUID). For a day the same request with the same key gets the same answer, and creates nothing more. */
+                "Idempotency-Key"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -2218,7 +2224,10 @@ export interface operations {
     "credentials.issue": {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Chosen by you, new for each thing to create (a UUID). For a day the same request with the same key gets the same answer, and creates nothing more. */
+                "Idempotency-Key"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -3163,7 +3172,10 @@ export interface operations {
     "access.createToken": {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Chosen by you, new for each thing to create (a UUID). For a day the same request with the same key gets the same answer, and creates nothing more. */
+                "Idempotency-Key"?: string;
+            };
             path?: never;
             cookie?: never;
         };

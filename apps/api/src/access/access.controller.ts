@@ -1,5 +1,6 @@
 import { Body, Controller, Delete, Get, HttpCode, Param, Post, Query } from '@nestjs/common'
 import { ApiBearerAuth, ApiOperation, ApiTags } from '@nestjs/swagger'
+import { Idempotent } from '../idempotency/idempotent.js'
 import { pageFrom } from '../openapi/paging.js'
 import { ApiBodyOf, ApiQueryOf } from '../openapi/schema.js'
 import { ZodPipe } from '../problem/zod.pipe.js'
@@ -60,6 +61,7 @@ export class AccessController {
   }
 
   @Post('tokens')
+  @Idempotent()
   @Permission('admin')
   @ApiOperation({ summary: 'Mint an API token for a user; it is shown once' })
   @ApiBodyOf(createTokenSchema)

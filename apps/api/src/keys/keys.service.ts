@@ -26,6 +26,7 @@ interface Loaded {
   readonly ssh: SshAuthority
   readonly maskRoot: Buffer
   readonly mockRoot: Buffer
+  readonly sealRoot: Buffer
   readonly bundle: { readonly json: string; readonly fingerprint: string }
 }
 
@@ -92,6 +93,16 @@ export class KeysService implements OnModuleInit {
     return Buffer.from(hkdfSync('sha256', (await this.#keys()).mockRoot, '', `sallyport-decoy-v1:${label}`, bytes))
   }
 
+  /** Encrypts what the database keeps for a while, bound to the name under which it is kept. */
+  async seal(name: string, data: Uint8Array): Promise<Buffer> {
+    return seal((await this.#keys()).sealRoot, name, data)
+  }
+
+  /** @throws when it was sealed under another name, or changed */
+  async unseal(name: string, sealed: Uint8Array): Promise<Buffer> {
+    return unseal((await this.#keys()).sealRoot, name, sealed)
+  }
+
   /** The CA of gateways, agents and the control plane's own gRPC server. */
   async authority(): Promise<CertificateAuthority> {
     return (await this.#keys()).authority
@@ -115,9 +126,10 @@ export class KeysService implements OnModuleInit {
     const ssh = await this.#sshKey()
     const maskRoot = (await this.#stored('mask/1', 'mask', () => ({ secret: randomBytes(32), publicPart: null }))).secret
     const mockRoot = (await this.#stored('decoy/1', 'decoy', () => ({ secret: randomBytes(32), publicPart: null }))).secret
+    const sealRoot = (await this.#stored('seal/1', 'seal', () => ({ secret: randomBytes(32), publicPart: null }))).secret
     const json = JSON.stringify({ ca: authority.certificatePem, keys: [signing.jwk] })
     const fingerprint = createHash('sha256').update(json).digest('hex')
-    return { signing, authority, ssh, maskRoot, mockRoot, bundle: { json, fingerprint } }
+    return { signing, authority, ssh, maskRoot, mockRoot, sealRoot, bundle: { json, fingerprint } }
   }
 
   async #signingKey(): Promise<SigningKey> {

@@ -3,6 +3,7 @@ import { ApiBearerAuth, ApiOperation, ApiTags } from '@nestjs/swagger'
 import { z } from 'zod'
 import { CurrentUser, Permission } from '../access/permission.js'
 import type { Principal } from '../access/principal.js'
+import { Idempotent } from '../idempotency/idempotent.js'
 import { pageFrom, pageQuery } from '../openapi/paging.js'
 import { ApiBodyOf, ApiQueryOf } from '../openapi/schema.js'
 import { ZodPipe } from '../problem/zod.pipe.js'
@@ -42,6 +43,7 @@ export class AgentsController {
   }
 
   @Post('tokens')
+  @Idempotent()
   @Permission('admin')
   @ApiBodyOf(createTokenSchema)
   @ApiOperation({ summary: "A one-time enrolment token. A gateway's label `hostnames` lists the names its certificate may bear." })

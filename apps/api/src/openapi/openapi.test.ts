@@ -47,6 +47,13 @@ describe('the description of the API', () => {
     for (const { responses } of lists) expect(JSON.stringify(responses['200'])).toContain('"next"')
   })
 
+  it('takes an idempotency key wherever a signed-in caller creates something', () => {
+    const creating = Object.values(document.paths).flatMap(({ post }) => (post && '201' in post.responses ? [post] : []))
+    const without = creating.filter(({ parameters }) => !parameters?.some((parameter) => 'name' in parameter && parameter.name === 'Idempotency-Key'))
+    expect(without.map(({ operationId }) => operationId)).toEqual([])
+    expect(creating.length).toBeGreaterThanOrEqual(4)
+  })
+
   it('refers to nothing that it lacks', () => {
     const names = new Set(Object.keys(document.components?.schemas ?? {}))
     const wanted = [...JSON.stringify(document).matchAll(/"#\/components\/schemas\/([^"]+)"/g)].map(([, name]) => name ?? '')

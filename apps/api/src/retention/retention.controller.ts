@@ -5,6 +5,7 @@ import { z } from 'zod'
 import { CurrentUser, Permission } from '../access/permission.js'
 import type { Principal } from '../access/principal.js'
 import { EventsService } from '../audit/events.service.js'
+import { Idempotent } from '../idempotency/idempotent.js'
 import { pageFrom, pageQuery } from '../openapi/paging.js'
 import { ApiBodyOf, ApiQueryOf } from '../openapi/schema.js'
 import { notFound } from '../problem/problem.js'
@@ -79,6 +80,7 @@ export class RetentionController {
   }
 
   @Post('holds')
+  @Idempotent()
   @Permission('admin')
   @ApiBodyOf(holdSchema)
   @ApiOperation({ summary: 'Hold events: whatever fits all that is given is not deleted until the hold is released' })

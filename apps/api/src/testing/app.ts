@@ -1,4 +1,4 @@
-import { KeyObject, sign } from 'node:crypto'
+import { KeyObject, randomBytes, sign } from 'node:crypto'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -15,7 +15,9 @@ import { ApplyService } from '../documents/apply.service.js'
 import { DocumentsModule } from '../documents/documents.module.js'
 import { ENVIRONMENT } from '../config/environment.js'
 import { KeysModule } from '../keys/keys.module.js'
+import { IdempotencyModule } from '../idempotency/idempotency.module.js'
 import { KeysService } from '../keys/keys.service.js'
+import { seal, unseal } from '../keys/seal.js'
 import { AgentLinkService } from '../nodes/agent-link.service.js'
 import { setupOpenapi } from '../openapi/openapi.js'
 import { PoliciesModule } from '../policies/policies.module.js'
@@ -53,9 +55,12 @@ export async function startApp(): Promise<TestApp> {
   const dataDirectory = mkdtempSync(join(tmpdir(), 'sallyport-api-'))
   const { publicKey, privateKey } = await generateKeyPair('EdDSA', { extractable: true })
   const jwk = { ...(await exportJWK(publicKey)), kid: 'k1' }
+  const sealKey = randomBytes(32)
   const keys = {
     sign: (typ: string, payload: JWTPayload) => new SignJWT(payload).setProtectedHeader({ alg: 'EdDSA', typ, kid: 'k1' }).sign(privateKey),
     signText: (text: string) => Promise.resolve(sign(null, Buffer.from(text), KeyObject.from(privateKey))),
+    seal: (name: string, data: Uint8Array) => Promise.resolve(seal(sealKey, name, data)),
+    unseal: (name: string, sealed: Uint8Array) => Promise.resolve(unseal(sealKey, name, sealed)),
     publicKey: () => Promise.resolve(jwk),
     publicKeys: () => Promise.resolve([jwk]),
     trustBundle: () => Promise.resolve({ json: JSON.stringify({ ca: '', keys: [jwk] }), fingerprint: '' }),
@@ -92,7 +97,7 @@ export async function startApp(): Promise<TestApp> {
   class NoKeysModule {}
 
   const testing = await Test.createTestingModule({
-    imports: [ReplyCheckModule.register(), OutsideModule, ProblemModule, AuditModule, DocumentsModule, PoliciesModule, AccessModule, ApprovalsModule, RetentionModule],
+    imports: [ReplyCheckModule.register(), OutsideModule, ProblemModule, IdempotencyModule, AuditModule, DocumentsModule, PoliciesModule, AccessModule, ApprovalsModule, RetentionModule],
   })
     .overrideModule(DatabaseModule)
     .useModule(NoDatabaseModule)
