@@ -14,6 +14,7 @@ import { HealthModule } from './health/health.module.js'
 import { IdempotencyModule } from './idempotency/idempotency.module.js'
 import { IdentityModule } from './identity/identity.module.js'
 import { KeysModule } from './keys/keys.module.js'
+import { LimitsModule } from './limits/limits.module.js'
 import { AgentsModule } from './nodes/agents.module.js'
 import { NodesModule } from './nodes/nodes.module.js'
 import { NotifyModule } from './notify/notify.module.js'
@@ -33,7 +34,7 @@ export class AppModule {
       module: AppModule,
       imports: [
         ConfigModule.register(environment),
-        HttpConfigModule, DatabaseModule, NotifyModule, KeysModule, ProblemModule, IdempotencyModule,
+        HttpConfigModule, DatabaseModule, NotifyModule, KeysModule, ProblemModule, LimitsModule, IdempotencyModule,
         AuditModule, DocumentsModule, PoliciesModule, AccessModule, ApprovalsModule,
         IdentityModule, NodesModule, TargetsModule, SessionsModule, CredentialsModule, AgentsModule, SshModule, SinksModule, RetentionModule,
         GrpcModule, HealthModule, BootstrapModule, ...more,

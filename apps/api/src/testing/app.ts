@@ -19,6 +19,7 @@ import { IdempotencyModule } from '../idempotency/idempotency.module.js'
 import { KeysService } from '../keys/keys.service.js'
 import { seal, unseal } from '../keys/seal.js'
 import { AgentLinkService } from '../nodes/agent-link.service.js'
+import { LimitsModule } from '../limits/limits.module.js'
 import { setupOpenapi } from '../openapi/openapi.js'
 import { PoliciesModule } from '../policies/policies.module.js'
 import { RetentionModule } from '../retention/retention.module.js'
@@ -48,7 +49,7 @@ export interface TestApp {
   stop(): Promise<void>
 }
 
-export async function startApp(): Promise<TestApp> {
+export async function startApp(environment: Readonly<Record<string, string>> = {}): Promise<TestApp> {
   const postgres = await startPostgres()
   const sent: SentMessage[] = []
   const refreshed = { count: 0 }
@@ -82,7 +83,7 @@ export async function startApp(): Promise<TestApp> {
       { provide: PrismaService, useValue: postgres.prisma },
       { provide: DATABASE_URL, useValue: postgres.url },
       { provide: KeysService, useValue: keys },
-      { provide: ENVIRONMENT, useValue: { SALLYPORT_DATA_DIR: dataDirectory, SALLYPORT_AUDIT_SIGN_SECONDS: '3600' } },
+      { provide: ENVIRONMENT, useValue: { SALLYPORT_DATA_DIR: dataDirectory, SALLYPORT_AUDIT_SIGN_SECONDS: '3600', ...environment } },
       { provide: AgentLinkService, useValue: link },
       { provide: SessionsService, useValue: sessions },
     ],
@@ -97,7 +98,7 @@ export async function startApp(): Promise<TestApp> {
   class NoKeysModule {}
 
   const testing = await Test.createTestingModule({
-    imports: [ReplyCheckModule.register(), OutsideModule, ProblemModule, IdempotencyModule, AuditModule, DocumentsModule, PoliciesModule, AccessModule, ApprovalsModule, RetentionModule],
+    imports: [ReplyCheckModule.register(), OutsideModule, ProblemModule, LimitsModule, IdempotencyModule, AuditModule, DocumentsModule, PoliciesModule, AccessModule, ApprovalsModule, RetentionModule],
   })
     .overrideModule(DatabaseModule)
     .useModule(NoDatabaseModule)
