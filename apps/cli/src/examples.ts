@@ -47,6 +47,7 @@ export const examples: Readonly<Record<string, readonly string[]>> = {
   'tokens revoke': ['sallyport tokens revoke 0198f0c4-5c0e-7d64-a1a5-2f8d8c1b9a10'],
   whoami: ['sallyport whoami', 'sallyport whoami -o json'],
   version: ['sallyport version'],
+  doctor: ['sallyport doctor', 'sallyport doctor orders-db -o json'],
   completion: ['source <(sallyport completion bash)', 'sallyport completion fish > ~/.config/fish/completions/sallyport.fish'],
 }
 

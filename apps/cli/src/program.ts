@@ -5,6 +5,7 @@ import { registerApprovals } from './commands/approvals.js'
 import { registerAudit } from './commands/audit.js'
 import { registerCompletion } from './commands/completion.js'
 import { registerCredentials } from './commands/credentials.js'
+import { registerDoctor } from './commands/doctor.js'
 import { registerExec } from './commands/exec.js'
 import { registerKubeconfig } from './commands/kubeconfig.js'
 import { registerPolicy } from './commands/policy.js'
@@ -41,6 +42,7 @@ export function program(): Command {
   registerCredentials(sallyport)
   registerAgents(sallyport)
   registerUsers(sallyport)
+  registerDoctor(sallyport)
   registerCompletion(sallyport)
   sallyport.command('version').description('print the version').action(() => void process.stdout.write(`${version}\n`))
   return everywhere(sallyport)

@@ -2,6 +2,7 @@ import { ok } from '@sallyport/api-client'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fingerprint, knownHostsLine, parsePublicKeyLine, publicKeyLine, SshKeyError } from '@sallyport/ssh-keys'
+import { probeSsh } from '../doctor/gateway-probes.js'
 import { CliError } from '../errors.js'
 import type { IssuedCredential } from '../exec/issued-credential.js'
 import type { ClientSetup, ClientWorkspace } from './client.js'
@@ -13,6 +14,8 @@ import { quoted, quotedForRsync, writeWrappers } from './ssh-wrappers.js'
  * only this run has. Other hosts are reached as ever.
  */
 export const sshClient: ClientSetup = {
+  probe: probeSsh,
+  program: { name: 'ssh', args: ['-V'] },
   async environment(credential, workspace) {
     const { directory, key, env } = workspace
     if (credential.keyFingerprint !== fingerprint(key.publicKey.blob)) {
