@@ -1,39 +1,25 @@
 // npm run bench -- audit ingest: events through agent, gateway and control plane into the database, beside what the database takes by
 // itself; what a record costs in the spool; what each audit mode costs a command.
-import { spawn, execFileSync } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { generateKeyPairSync, sign } from 'node:crypto'
-import { tmpdir } from 'node:os'
 import path from 'node:path'
-import { createInterface } from 'node:readline'
 import pg from 'pg'
+import { apply, clientEnvironment, drained, load, median, metric, pipelineScript, policyText, quantile, rate, root, row, title, withSystem } from './support/system.mjs'
 
-const root = path.resolve(import.meta.dirname, '..')
 const seconds = Number(process.env.BENCH_SECONDS ?? 6)
 const commands = Number(process.env.BENCH_COMMANDS ?? 400)
-const directory = mkdtempSync(path.join(tmpdir(), 'sallyport-bench-'))
 const modes = ['spooled', 'strict', 'best_effort']
-const policyText = (audit) => `apiVersion: sallyport.dev/v1
-kind: Policy
-metadata: { name: bench }
-spec:
-  subjects: [{ workload: shop-ci }]
-  targets: { names: [orders-db] }
-  session: { audit: ${audit}, recordResults: 0 }
-  rules: [{ allow: sql.select, on: "public.*" }]
-`
-let child
 
-async function main() {
+async function main(directory, start) {
   const parts = (process.env.BENCH_PARTS ?? 'append ingest latency').split(' ')
-  if (parts.includes('append')) await appendCost()
+  if (parts.includes('append')) await appendCost(directory)
   if (parts.length === 1 && parts[0] === 'append') return
-  const stack = await startStack()
+  const stack = await start()
   const database = await controlDatabase(stack)
-  const token = await mint(stack)
-  const env = { PATH: process.env.PATH, PGHOST: 'localhost', PGPORT: String(stack.gateway.postgresPort), PGUSER: stack.targets[0].name, PGPASSWORD: token, PGDATABASE: 'orders', PGSSLMODE: 'verify-full', PGSSLROOTCERT: stack.gateway.caFile }
+  const env = await clientEnvironment(stack)
   if (parts.includes('ingest')) {
-    await ingest(stack, database, env)
+    await ingest(stack, database, env, directory)
     await bareInserts(database)
   }
   if (parts.includes('latency')) await latency(stack, env)
@@ -41,10 +27,10 @@ async function main() {
 }
 
 /** Statements twenty in a pipeline, as pgbench sends them: two events for each. */
-async function ingest(stack, database, env) {
+async function ingest(stack, database, env, directory) {
   title(`events through agent, gateway and control plane: ${seconds} s of pipelined statements, then until everything is stored`)
   const script = path.join(directory, 'pipeline.sql')
-  writeFileSync(script, ['\\startpipeline', ...Array.from({ length: 20 }, (_, index) => `SELECT id, status FROM orders WHERE id = ${index};`), '\\endpipeline'].join('\n'))
+  writeFileSync(script, pipelineScript)
   await load(env, script, 4, Math.max(seconds, 8))
   await drained(stack)
   for (const clients of [1, 4, 16]) {
@@ -86,7 +72,7 @@ async function bareInserts(database) {
 }
 
 /** The agent's spool alone, one record after the other. */
-async function appendCost() {
+async function appendCost(directory) {
   title('one record in the spool: microseconds (median of 5 rounds of 20,000; a write(2) for each)')
   const { Spool } = await import(path.join(root, 'packages/kit/dist/index.js'))
   const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
@@ -118,7 +104,7 @@ async function latency(stack, env) {
   await client.connect()
   for (let round = 0; round < 3; round += 1) {
     for (const mode of modes) {
-      await apply(stack, mode)
+      await apply(stack, policyText(mode))
       await drained(stack)
       const times = []
       for (let index = 0; index < commands / 2; index += 1) {
@@ -134,17 +120,6 @@ async function latency(stack, env) {
   for (const [mode, times] of found) row(mode, [`p50 ${median(times).toFixed(2)}`, `p99 ${quantile(times, 0.99).toFixed(2)}`, `ratio ${(median(times) / base).toFixed(2)}`])
 }
 
-// ---- the system
-
-async function startStack() {
-  const policyFile = path.join(directory, 'policy.yaml')
-  writeFileSync(policyFile, policyText('spooled'))
-  const extra = (process.env.BENCH_ENV ?? '').split(';').filter((pair) => pair !== '').flatMap((pair) => ['--env', pair])
-  child = spawn(process.execPath, [path.join(root, 'apps/dev/dist/main.js'), 'stack', '--json', '--policy', policyFile, ...extra], { cwd: root, stdio: ['pipe', 'pipe', 'inherit'] })
-  for await (const line of createInterface({ input: child.stdout })) return JSON.parse(line)
-  throw new Error('the stack did not start')
-}
-
 async function controlDatabase(stack) {
   const folder = path.join(stack.dataDir, 'api')
   const port = Number(readFileSync(path.join(folder, 'postgres/postmaster.pid'), 'utf8').split('\n')[3])
@@ -153,51 +128,7 @@ async function controlDatabase(stack) {
   return client
 }
 
-async function apply(stack, audit) {
-  const response = await fetch(`${stack.api.url}/v1/apply`, { method: 'POST', headers: { authorization: `Bearer ${stack.api.adminToken}`, 'content-type': 'application/json' }, body: JSON.stringify({ documents: [{ path: 'bench.yaml', text: policyText(audit) }] }) })
-  if (!response.ok) throw new Error(await response.text())
-}
-
-async function mint(stack) {
-  const claims = { sub: 'bench', repository: 'acme/shop', repository_id: '481516', ref: 'refs/heads/main', exp: Math.floor(Date.now() / 1000) + 3500 }
-  return (await (await fetch(stack.issuer.mintUrl, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(claims) })).json()).token
-}
-
-function load(env, script, clients, duration) {
-  return new Promise((resolve, reject) => {
-    const bench = spawn('pgbench', ['-n', '-M', 'extended', '-c', String(clients), '-j', '1', '-T', String(duration), '-f', script], { env, stdio: ['ignore', 'ignore', 'pipe'] })
-    let errors = ''
-    bench.stderr.on('data', (chunk) => (errors += chunk))
-    bench.once('exit', (code) => (code === 0 ? resolve() : reject(new Error(errors))))
-  })
-}
-
-async function metric(stack, name) {
-  const text = await (await fetch(`http://127.0.0.1:${stack.agents[0].opsPort}/metrics`)).text()
-  return Number(new RegExp(`^sallyport_agent_${name} (\\S+)`, 'm').exec(text)?.[1] ?? 0)
-}
-
-async function drained(stack) {
-  while ((await metric(stack, 'spool_records_behind')) > 0) await new Promise((resolve) => setTimeout(resolve, 100))
-}
-
 const stored = async (database) => Number((await database.query('SELECT "position" FROM audit_head')).rows[0].position)
 
-// ---- figures
-
-const rate = (count, time) => String(Math.round(count / Math.max(time, 0.001)))
-const quantile = (values, share) => values.toSorted((a, b) => a - b)[Math.floor((values.length - 1) * share)]
-const median = (values) => quantile(values, 0.5)
-const title = (text) => process.stdout.write(`\n${text}\n`)
-const row = (name, cells) => process.stdout.write(`  ${name.padEnd(18)} ${cells.join('   ')}\n`)
-
-try {
-  execFileSync('pgbench', ['--version'])
-  await main()
-} finally {
-  if (child !== undefined) {
-    child.kill('SIGTERM')
-    await new Promise((resolve) => child.once('exit', resolve))
-  }
-  rmSync(directory, { recursive: true, force: true })
-}
+execFileSync('pgbench', ['--version'])
+await withSystem(main)

@@ -51,7 +51,7 @@ describe('sallyport doctor, on the real system', () => {
     expect(statuses.get('spool')).toBe('skipped')
     const people = await run(['doctor', stack.target.name])
     expect([people.code, people.stderr]).toEqual([0, ''])
-    expect(people.stdout).toMatch(/ok {4} gateway listener for postgres: verified/)
+    expect(people.stdout).toMatch(/ok {4}gateway listener for postgres: verified/)
     expect(people.stdout).not.toContain('listener for kubernetes')
     expect(people.stdout).toMatch(/Nothing fails\.\n$/)
   })

@@ -12,6 +12,8 @@ export interface StackLine {
   readonly agents: readonly { readonly name: string; readonly pid: number; readonly log: string; readonly dataDir: string; readonly opsPort?: number }[]
   readonly targets: readonly { readonly name: string; readonly protocol: string; readonly directUrl: string; readonly superuserUrl: string; readonly projectDirectory?: string; readonly kubeconfigFile?: string }[]
   readonly issuer: { readonly url: string; readonly mintUrl: string }
+  /** The identity provider where the demo's people sign in. */
+  readonly people: { readonly url: string }
   readonly users: { readonly [name: string]: { readonly token: string } }
   readonly cli: { readonly argv: readonly string[]; readonly env: { readonly [name: string]: string } }
   readonly pids: { readonly api: number; readonly gateway: readonly number[]; readonly agent: readonly number[]; readonly target: number }

@@ -19,9 +19,11 @@ import { AgentsModule } from './nodes/agents.module.js'
 import { NodesModule } from './nodes/nodes.module.js'
 import { NotifyModule } from './notify/notify.module.js'
 import { PoliciesModule } from './policies/policies.module.js'
+import { PrivacyModule } from './privacy/privacy.module.js'
 import { ProblemModule } from './problem/problem.module.js'
 import { SessionsModule } from './sessions/sessions.module.js'
 import { RetentionModule } from './retention/retention.module.js'
+import { SigninModule } from './signin/signin.module.js'
 import { SinksModule } from './sinks/sinks.module.js'
 import { SshModule } from './ssh/ssh.module.js'
 import { TargetsModule } from './targets/targets.module.js'
@@ -36,7 +38,7 @@ export class AppModule {
         ConfigModule.register(environment),
         HttpConfigModule, DatabaseModule, NotifyModule, KeysModule, ProblemModule, LimitsModule, IdempotencyModule,
         AuditModule, DocumentsModule, PoliciesModule, AccessModule, ApprovalsModule,
-        IdentityModule, NodesModule, TargetsModule, SessionsModule, CredentialsModule, AgentsModule, SshModule, SinksModule, RetentionModule,
+        IdentityModule, NodesModule, TargetsModule, SessionsModule, CredentialsModule, AgentsModule, SshModule, SinksModule, RetentionModule, PrivacyModule, SigninModule,
         GrpcModule, HealthModule, BootstrapModule, ...more,
       ],
     }

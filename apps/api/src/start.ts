@@ -1,9 +1,10 @@
 import 'reflect-metadata'
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { IncomingMessage } from 'node:http'
 import { isIP } from 'node:net'
 import type { DynamicModule, LoggerService } from '@nestjs/common'
 import { NestFactory } from '@nestjs/core'
 import type { NestExpressApplication } from '@nestjs/platform-express'
+import type { Request, Response } from 'express'
 import helmet from 'helmet'
 import { AccessService } from './access/access.service.js'
 import { AppModule } from './app.module.js'
@@ -19,6 +20,7 @@ import { setupOpenapi } from './openapi/openapi.js'
 const bodyLimits = { documents: '8mb', token: '64kb', other: '256kb' } as const
 const applyPath = '/v1/apply'
 const tokenPath = '/v1/token'
+const logoutPath = '/auth/backchannel-logout/'
 
 export interface RunningApi {
   readonly app: NestExpressApplication
@@ -73,13 +75,14 @@ async function listen(app: NestExpressApplication, http: HttpConfig): Promise<{ 
 }
 
 function parseBodies(app: NestExpressApplication): void {
-  // The one large body is read from admins only: a few dozen of them at once from strangers would take gigabytes. Left
+  // The one large body is read only from those who may apply: a few dozen of them at once from strangers would take gigabytes. Left
   // unread for all others, whom the guard refuses a moment later.
-  const admins = new WeakSet<IncomingMessage>()
-  app.use(applyPath, (request: IncomingMessage, _response: ServerResponse, next: () => void) => {
-    app.get(AccessService, { strict: false }).authenticate(request.headers.authorization).then(
+  const authors = new WeakSet<IncomingMessage>()
+  const mayApply = new Set(['admin', 'operator', 'policy_author'])
+  app.use(applyPath, (request: Request, response: Response, next: () => void) => {
+    app.get(AccessService, { strict: false }).authenticateRequest(request, response).then(
       (user) => {
-        if (user?.roles.includes('admin')) admins.add(request)
+        if (user?.roles.some((role) => mayApply.has(role))) authors.add(request)
         next()
       },
       () => next(),
@@ -88,9 +91,9 @@ function parseBodies(app: NestExpressApplication): void {
   const pathOf = (request: IncomingMessage): string => (request.url ?? '').split('?', 1)[0] ?? ''
   const isJson = (request: IncomingMessage): boolean => /^application\/([\w.+-]+\+)?json\b/i.test(request.headers['content-type'] ?? '')
   const isForm = (request: IncomingMessage): boolean => /^application\/x-www-form-urlencoded\b/i.test(request.headers['content-type'] ?? '')
-  app.useBodyParser('json', { limit: bodyLimits.documents, type: (request: IncomingMessage) => isJson(request) && admins.has(request) })
+  app.useBodyParser('json', { limit: bodyLimits.documents, type: (request: IncomingMessage) => isJson(request) && authors.has(request) })
   app.useBodyParser('json', { limit: bodyLimits.token, type: (request: IncomingMessage) => isJson(request) && pathOf(request) === tokenPath })
-  app.useBodyParser('urlencoded', { limit: bodyLimits.token, extended: false, parameterLimit: 50, type: (request: IncomingMessage) => isForm(request) && pathOf(request) === tokenPath })
+  app.useBodyParser('urlencoded', { limit: bodyLimits.token, extended: false, parameterLimit: 50, type: (request: IncomingMessage) => isForm(request) && (pathOf(request) === tokenPath || pathOf(request).startsWith(logoutPath)) })
   app.useBodyParser('json', { limit: bodyLimits.other, type: (request: IncomingMessage) => isJson(request) && !pathOf(request).startsWith(applyPath) && pathOf(request) !== tokenPath })
 }
 

@@ -32,6 +32,8 @@ export const examples: Readonly<Record<string, readonly string[]>> = {
   'sinks dead-letters': ['sallyport sinks dead-letters siem'],
   'sinks retry': ['sallyport sinks retry siem --all'],
   'sinks test': ['sallyport sinks test siem'],
+  'privacy find': ['sallyport privacy find dana@example.com'],
+  'privacy erase': ['sallyport privacy erase dana@example.com dana --reason "request of 2026-01-05"'],
   'policy check': ['sallyport policy check policies/'],
   'policy explain': ['sallyport policy explain --as shop-ci --target orders-db "delete from orders"'],
   apply: ['sallyport apply -f policies/ --dry-run', 'sallyport apply -f policies/ --prune --reason "ticket OPS-7"'],

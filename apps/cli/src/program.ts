@@ -9,6 +9,7 @@ import { registerDoctor } from './commands/doctor.js'
 import { registerExec } from './commands/exec.js'
 import { registerKubeconfig } from './commands/kubeconfig.js'
 import { registerPolicy } from './commands/policy.js'
+import { registerPrivacy } from './commands/privacy.js'
 import { registerSessions } from './commands/sessions.js'
 import { registerSinks } from './commands/sinks.js'
 import { registerTargets } from './commands/targets.js'
@@ -36,6 +37,7 @@ export function program(): Command {
   registerSessions(sallyport)
   registerAudit(sallyport)
   registerSinks(sallyport)
+  registerPrivacy(sallyport)
   registerPolicy(sallyport)
   registerApply(sallyport)
   registerTargets(sallyport)

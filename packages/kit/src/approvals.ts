@@ -17,6 +17,8 @@ export interface ApprovalAsk {
   readonly command: number
   readonly digest: string
   readonly content: Command
+  /** What is bound to the command is shown to reviewers, and kept no longer than until they have decided. */
+  readonly forgetParameters?: true
   readonly hold: Hold
 }
 

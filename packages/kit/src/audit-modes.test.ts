@@ -50,7 +50,7 @@ async function guardOf(audit: AuditMode, more: Partial<SessionGuardOptions> = {}
       { policy: 'p', index: 1, verdict: 'hold', actions: ['sql.delete'], on: ['public.*'], approvers: { groups: ['dba'], quorum: 1 }, timeout_seconds: 60 },
     ],
     masks: [],
-    terms: { ttl_seconds: 600, idle_seconds: 60, audit, record_result_bytes: 0, record_terminal_bytes: 0, record_input: false },
+    terms: { ttl_seconds: 600, idle_seconds: 60, audit, record_result_bytes: 0, record_terminal_bytes: 0, record_input: false, record_parameters: true },
     approval_url: 'https://s/',
   }
   const jws = await new CompactSign(Buffer.from(JSON.stringify(payload))).setProtectedHeader({ alg: 'EdDSA', typ: 'grant+jwt', kid: 'k' }).sign(keys.privateKey)

@@ -66,6 +66,8 @@ export interface CommandEvent {
   readonly text: string
   readonly text_truncated?: true
   readonly parameters?: readonly (string | null)[]
+  /** How many parameters there were; the policy excludes them from the record. */
+  readonly parameters_excluded?: number
   /** Hex digest that the approval is bound to; present on held commands. */
   readonly digest?: string
   readonly effects: readonly Effect[]

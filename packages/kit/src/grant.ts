@@ -104,6 +104,7 @@ export const grantPayloadSchema = z.strictObject({
     record_result_bytes: z.number().int().min(0),
     record_terminal_bytes: z.number().int().min(0),
     record_input: z.boolean(),
+    record_parameters: z.boolean(),
   }),
   mask_key: z.string().optional(),
   approval_url: z.string(),
@@ -128,7 +129,10 @@ export interface ApprovalDecisionPayload {
   readonly digest: string
   readonly verdict: 'approved' | 'rejected' | 'expired' | 'refused'
   readonly reason: string
+  /** Names, for whoever waits. */
   readonly reviewers: readonly string[]
+  /** What stands for them in the log, one for each. */
+  readonly recorded_reviewers?: readonly string[]
   readonly iat: number
   readonly exp: number
 }

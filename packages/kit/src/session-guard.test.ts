@@ -37,7 +37,7 @@ function payload(change: Partial<GrantPayload> = {}): GrantPayload {
     target: { id: 't', name: 'orders-db', protocol: 'x', labels: {}, spec: {} },
     rules,
     masks: [],
-    terms: { ttl_seconds: 600, idle_seconds: 60, audit: 'spooled', record_result_bytes: 0, record_terminal_bytes: 0, record_input: false },
+    terms: { ttl_seconds: 600, idle_seconds: 60, audit: 'spooled', record_result_bytes: 0, record_terminal_bytes: 0, record_input: false, record_parameters: true },
     approval_url: 'https://s/approvals/',
     ...change,
   }
@@ -234,7 +234,7 @@ test('an older grant can not be replayed over a newer one', async () => {
 })
 
 test('a strict session waits for the control plane, and denies when it does not answer', async () => {
-  const guard = await guardOf({ terms: { ttl_seconds: 600, idle_seconds: 60, audit: 'strict', record_result_bytes: 0, record_terminal_bytes: 0, record_input: false } })
+  const guard = await guardOf({ terms: { ttl_seconds: 600, idle_seconds: 60, audit: 'strict', record_result_bytes: 0, record_terminal_bytes: 0, record_input: false, record_parameters: true } })
   const first = guard.submit(select)
   spool.acknowledge(1)
   expect(await first).toBeInstanceOf(Permit)
@@ -276,7 +276,7 @@ test('I grants that are forged, foreign, expired or hold unknown fields are refu
 })
 
 test('what a command showed is recorded between its beginning and its end', async () => {
-  const guard = await guardOf({ terms: { ttl_seconds: 600, idle_seconds: 60, audit: 'spooled', record_result_bytes: 0, record_terminal_bytes: 7, record_input: true } })
+  const guard = await guardOf({ terms: { ttl_seconds: 600, idle_seconds: 60, audit: 'spooled', record_result_bytes: 0, record_terminal_bytes: 7, record_input: true, record_parameters: true } })
   expect([guard.recordTerminalBytes, guard.recordInput]).toEqual([7, true])
   const permit = guard.submit(select)
   if (!(permit instanceof Permit)) throw new Error('no permit')

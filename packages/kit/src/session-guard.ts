@@ -1,7 +1,7 @@
 import { compileMasks, compileRules, type ActionTree, type AuditMode, type CompiledMasks, type CompiledRules, type Decision } from '@sallyport/policy'
 import type { ApprovalDesk } from './approvals.js'
 import { commandDigest, type Command, type CommandScope } from './command.js'
-import type { CommandReleasedEvent } from './event.js'
+import type { CommandEvent, CommandReleasedEvent } from './event.js'
 import { GapKeeper } from './gap-keeper.js'
 import type { ApprovalDecisionPayload, GrantPayload } from './grant.js'
 import type { CommandResult, Denial, Guard, Hold, RecordedPiece, Refusal, SubmitOptions } from './guard.js'
@@ -207,7 +207,7 @@ export class SessionGuard implements Guard {
   }
 
   finish(permit: Permit, result: CommandResult): Promise<void> | undefined {
-    const { result: preview, ...rest } = result
+    const { result: preview, error_message: message, ...rest } = result
     const made = preview === undefined ? undefined : makePayload(JSON.stringify(preview))
     const event = {
       kind: 'command.end' as const,
@@ -215,6 +215,8 @@ export class SessionGuard implements Guard {
       command: permit.ordinal,
       duration_us: Number((process.hrtime.bigint() - permit.startedAt) / 1000n),
       ...rest,
+      // Errors quote the values that they are about.
+      ...(message === undefined || !this.#grant.terms.record_parameters ? {} : { error_message: message }),
       ...(made === undefined ? {} : { result_bytes: made.facts.bytes, result_sha256: made.facts.sha256 }),
     }
     let receipt: Receipt
@@ -257,12 +259,16 @@ export class SessionGuard implements Guard {
       ...(this.audit === 'best_effort' ? { audit: 'best_effort' as const } : {}),
       text: cut ? command.text.slice(0, this.#maxTextBytes / 4) : command.text,
       ...(cut ? { text_truncated: true as const } : {}),
-      ...(command.parameters ? { parameters: command.parameters.map(capParameter) } : {}),
+      ...(command.parameters ? this.#parametersOf(command.parameters) : {}),
       ...(digest === undefined ? {} : { digest }),
       effects: command.effects,
       decision,
       ...(command.facts ? { facts: command.facts } : {}),
     })
+  }
+
+  #parametersOf(parameters: readonly (string | null)[]): Pick<CommandEvent, 'parameters' | 'parameters_excluded'> {
+    return this.#grant.terms.record_parameters ? { parameters: parameters.map(capParameter) } : { parameters_excluded: parameters.length }
   }
 
   async #permitWhenDurable(command: Command, ordinal: number, receipt: Receipt): Promise<Permit | Denial> {
@@ -305,7 +311,7 @@ export class SessionGuard implements Guard {
         return this.#unavailable(error)
       }
     }
-    const pending = this.#approvals.request({ session: this.#scope.session, command: ordinal, digest, content: command, hold })
+    const pending = this.#approvals.request({ session: this.#scope.session, command: ordinal, digest, content: command, hold, ...(this.#grant.terms.record_parameters ? {} : { forgetParameters: true }) })
     let approval: string | undefined
     try {
       const held = await abortable(pending.held, over)
@@ -334,26 +340,26 @@ export class SessionGuard implements Guard {
     const bound = decided.sid === this.#scope.session && decided.command === String(ordinal) && decided.digest === digest
     if (!bound || decided.exp < now) {
       const message = bound ? 'the approval came too late' : 'the approval is not for this command'
-      this.#released(ordinal, decided.approval, 'refused', decided.reviewers, message)
+      this.#released(ordinal, decided.approval, 'refused', recordedReviewers(decided), message)
       return { kind: 'denial', cause: 'refused', rule, message, hint: 'Run the command again to ask for a new approval.' }
     }
     if (decided.verdict !== 'approved') {
-      this.#released(ordinal, decided.approval, decided.verdict, decided.reviewers, decided.reason)
+      this.#released(ordinal, decided.approval, decided.verdict, recordedReviewers(decided), decided.reason)
       return { kind: 'denial', rule, ...refusalText[decided.verdict](decided) }
     }
     // A policy that denies by now wins over an approval that was given under the older one.
     const again = this.recheck(command)
     if (again.verdict === 'deny') {
-      this.#released(ordinal, decided.approval, 'refused', decided.reviewers, again.reason)
+      this.#released(ordinal, decided.approval, 'refused', recordedReviewers(decided), again.reason)
       return denied(again)
     }
     // Nor may an approval by the people asked then stand for those that the policy asks now.
     if (again.verdict === 'hold' && requirementsOf(again) !== requirementsOf(decision)) {
       const message = 'the policy changed while the command waited: other people must approve it now'
-      this.#released(ordinal, decided.approval, 'refused', decided.reviewers, message)
+      this.#released(ordinal, decided.approval, 'refused', recordedReviewers(decided), message)
       return { kind: 'denial', cause: 'refused', rule: again.rule, message, hint: 'Run the command again to ask for a new approval.' }
     }
-    const receipt = this.#released(ordinal, decided.approval, 'approved', decided.reviewers, decided.reason)
+    const receipt = this.#released(ordinal, decided.approval, 'approved', recordedReviewers(decided), decided.reason)
     if (receipt === undefined) return this.#unavailable(undefined)
     if (sure) {
       try {
@@ -396,6 +402,8 @@ export class SessionGuard implements Guard {
     return auditUnavailable(error, this.#spool.backlogMilliseconds)
   }
 }
+
+const recordedReviewers = (decided: ApprovalDecisionPayload): readonly string[] => decided.recorded_reviewers ?? decided.reviewers
 
 const refusalText = {
   rejected: (decided: ApprovalDecisionPayload) => ({

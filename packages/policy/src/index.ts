@@ -29,6 +29,7 @@ export {
   type DocumentByKind,
   type DocumentKind,
   type GroupDocument,
+  type GroupMappingDocument,
   type IdentityProviderDocument,
   type PolicyDocument,
   type RetentionDocument,

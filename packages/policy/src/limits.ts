@@ -8,6 +8,7 @@ export const defaultLimits = {
   record_result_bytes: 8192,
   record_terminal_bytes: 4_194_304,
   record_input: false,
+  record_parameters: true,
   hold_timeout_seconds: 1800,
 } as const satisfies SessionTerms & { hold_timeout_seconds: number }
 

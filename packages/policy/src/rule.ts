@@ -93,4 +93,6 @@ export interface SessionTerms {
   readonly record_terminal_bytes: number
   /** Whether what is typed at a terminal is recorded, too. */
   readonly record_input: boolean
+  /** Whether the values that are bound to a command stand in its record. */
+  readonly record_parameters: boolean
 }

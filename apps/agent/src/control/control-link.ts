@@ -22,6 +22,7 @@ const decision = base.extend({
   verdict: z.enum(['approved', 'rejected', 'expired', 'refused']),
   reason: z.string(),
   reviewers: z.array(z.string()),
+  recorded_reviewers: z.array(z.string()).exactOptional(),
   iat: z.number(),
   exp: z.number(),
 })

@@ -23,10 +23,10 @@ export class AccessController {
 
   @Get('whoami')
   @Permission('signed-in')
-  @ApiOperation({ summary: 'Who this token speaks for' })
+  @ApiOperation({ summary: 'Who this token, or this sign-in, speaks for' })
   @ApiReply(200, whoamiReply)
-  whoami(@CurrentUser() user: Principal): { user: string; roles: readonly string[]; groups: readonly string[]; token_id: string } {
-    return { user: user.user, roles: user.roles, groups: user.groups, token_id: user.tokenId }
+  whoami(@CurrentUser() user: Principal): { user: string; roles: readonly string[]; groups: readonly string[]; token_id?: string; csrf?: string } {
+    return { user: user.user, roles: user.roles, groups: user.groups, ...(user.proof.kind === 'token' ? { token_id: user.proof.id } : { csrf: user.proof.csrf }) }
   }
 
   @Get('users')

@@ -1,6 +1,6 @@
 import { Injectable, type CanActivate, type ExecutionContext } from '@nestjs/common'
 import { Reflector } from '@nestjs/core'
-import type { Request } from 'express'
+import type { Request, Response } from 'express'
 import { forbidden, Problem } from '../problem/problem.js'
 import { AccessService } from './access.service.js'
 import { PERMISSION, type PermissionName } from './permission.js'
@@ -10,6 +10,8 @@ const rolesFor: Readonly<Record<Exclude<PermissionName, 'public' | 'signed-in'>,
   admin: ['admin'],
   auditor: ['auditor', 'admin'],
   operator: ['operator', 'admin'],
+  'policy-author': ['policy_author', 'operator', 'admin'],
+  documents: ['auditor', 'policy_author', 'operator', 'admin'],
 }
 
 /** Stands before every route. What states no permission is refused. */
@@ -25,10 +27,10 @@ export class AccessGuard implements CanActivate {
     if (permission === undefined) return false
     if (permission === 'public') return true
     const request: Request & { principal?: Principal } = context.switchToHttp().getRequest()
-    const principal = await this.access.authenticate(request.headers.authorization)
+    const principal = await this.access.authenticateRequest(request, context.switchToHttp().getResponse<Response>())
     if (!principal) {
-      throw new Problem(401, 'UNAUTHENTICATED', 'A valid API token is needed.', {
-        hint: 'Send Authorization: Bearer spt_…; an admin mints tokens with POST /v1/tokens.',
+      throw new Problem(401, 'UNAUTHENTICATED', 'A sign-in or a valid API token is needed.', {
+        hint: 'In a browser, sign in; programs send Authorization: Bearer spt_… (POST /v1/tokens makes tokens).',
       })
     }
     request.principal = principal

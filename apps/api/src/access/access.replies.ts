@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { instantField } from '../openapi/reply.js'
 
 export const whoamiReply = z
-  .object({ user: z.string(), roles: z.array(z.string()), groups: z.array(z.string()), token_id: z.string() })
+  .object({ user: z.string(), roles: z.array(z.string()), groups: z.array(z.string()), token_id: z.string().optional(), csrf: z.string().optional().meta({ description: 'Of a sign-in: the value of the header x-sallyport-csrf that changes need.' }) })
   .meta({ id: 'WhoAmI' })
 
 export const userReply = z

@@ -1,9 +1,11 @@
+import type { Request, Response } from 'express'
 import { Injectable, Logger } from '@nestjs/common'
 import { EventsService } from '../audit/events.service.js'
 import { forbidden, notFound } from '../problem/problem.js'
 import { DirectoryService } from './directory.service.js'
 import type { Principal } from './principal.js'
 import { makeToken, parseToken, secretMatches } from './token.js'
+import { WebSessionsService } from './web-sessions.service.js'
 import { TokensRepository, type TokenRow } from './tokens.repository.js'
 
 const touchEveryMs = 60_000
@@ -26,6 +28,7 @@ export class AccessService {
     private readonly tokens: TokensRepository,
     private readonly directory: DirectoryService,
     private readonly events: EventsService,
+    private readonly web: WebSessionsService,
   ) {}
 
   /**
@@ -46,14 +49,25 @@ export class AccessService {
     if (!person) return this.#refuse(row, 'the user is gone', now)
     if (person.disabled) return this.#refuse(row, 'the user is disabled', now)
     this.#touch(row, now)
-    return { user: person.name, roles: person.roles, groups: person.groups, tokenId: row.id }
+    return { user: person.name, roles: person.roles, groups: person.groups, proof: { kind: 'token', id: row.id } }
+  }
+
+  /**
+   * Who a request speaks for: by its token, else by the cookie of a sign-in.
+   * @throws {Problem} 403 when a request with a cookie could come from another site
+   */
+  async authenticateRequest(request: Request, response: Response): Promise<Principal | undefined> {
+    if (request.headers.authorization !== undefined) return this.authenticate(request.headers.authorization)
+    return this.web.authenticate(request, response)
   }
 
   /** Whether a caller who authenticated earlier still would: for connections that stay open. */
   async isStillValid(principal: Principal): Promise<boolean> {
-    const row = await this.tokens.find(principal.tokenId)
-    if (!row || row.revokedAt || (row.expiresAt && row.expiresAt.getTime() <= Date.now())) return false
-    return (await this.directory.find(principal.user))?.disabled === false
+    const person = await this.directory.find(principal.user)
+    if (person?.disabled !== false) return false
+    if (principal.proof.kind === 'session') return this.web.isLive(principal.proof.id)
+    const row = await this.tokens.find(principal.proof.id)
+    return row !== null && !row.revokedAt && !(row.expiresAt && row.expiresAt.getTime() <= Date.now())
   }
 
   /**

@@ -3,9 +3,10 @@ import type { Principal } from './principal.js'
 
 /**
  * Who may call a route. `public`: anyone, without a token (the handler checks what it must). `signed-in`: any user who is
- * not disabled. `auditor`: role auditor or admin. `admin`: role admin. `operator`: role operator or admin.
+ * not disabled. `auditor`: role auditor or admin. `admin`: role admin. `operator`: role operator or admin. `policy-author`: whoever may
+ * change some kind of document (each kind says who). `documents`: whoever may read them all.
  */
-export type PermissionName = 'public' | 'signed-in' | 'auditor' | 'operator' | 'admin'
+export type PermissionName = 'public' | 'signed-in' | 'auditor' | 'operator' | 'policy-author' | 'documents' | 'admin'
 
 export const PERMISSION = 'sallyport:permission'
 

@@ -4,6 +4,7 @@ import { ModuleRef } from '@nestjs/core'
 import { Subject } from 'rxjs'
 import { AgentLinkService } from '../nodes/agent-link.service.js'
 import { NotifyService } from '../notify/notify.service.js'
+import { PseudonymsService } from '../privacy/pseudonyms.service.js'
 import { requirementsOf, votesOf } from './approval-item.js'
 import type { ApprovalState } from './approvals.dto.js'
 import type { ApprovalWithVotes } from './approvals.repository.js'
@@ -27,6 +28,7 @@ export class ApprovalOutbox {
 
   constructor(
     private readonly notify: NotifyService,
+    private readonly pseudonyms: PseudonymsService,
     private readonly modules: ModuleRef,
   ) {
     notify.subscribe(approvalsChannel, (payload) => {
@@ -55,6 +57,7 @@ export class ApprovalOutbox {
     const now = Math.floor(Date.now() / 1000)
     const life = now + decisionLifeSeconds
     const reviewers = votesOf(approval).filter((vote) => (state === 'approved' ? vote.verdict === 'approve' : vote.verdict === 'reject'))
+    const pseudonyms = await this.pseudonyms.of({ persons: reviewers.map(({ user }) => ({ names: [user], addresses: [] })), perhaps: [] })
     const payload: ApprovalDecisionPayload = {
       agent: approval.agentId,
       sid: approval.sessionId,
@@ -64,6 +67,7 @@ export class ApprovalOutbox {
       verdict: state,
       reason: approval.reason ?? '',
       reviewers: reviewers.map((vote) => vote.user),
+      recorded_reviewers: reviewers.map((vote) => pseudonyms.get(vote.user) ?? vote.user),
       iat: now,
       exp: state === 'approved' ? Math.min(life, Math.floor(approval.expiresAt.getTime() / 1000)) : life,
     }

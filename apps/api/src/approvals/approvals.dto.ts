@@ -73,5 +73,7 @@ export const holdSchema = z.object({
     .min(1)
     .max(50),
   timeout_seconds: z.number().int().positive(),
+  /** The policy excludes parameters from records: they go when the approval ends. */
+  forget_parameters: z.literal(true).optional(),
 })
 export type HeldFor = z.infer<typeof holdSchema>

@@ -20,6 +20,7 @@ export interface NewApproval extends Pick<Approval, 'id' | 'sessionId' | 'agentI
   readonly effects: unknown
   readonly facts: unknown
   readonly requirements: unknown
+  readonly forgetParameters: boolean
 }
 
 const json = (value: unknown): Prisma.InputJsonValue => JSON.parse(JSON.stringify(value))
@@ -112,6 +113,7 @@ export class ApprovalsRepository {
 
   async decide(tx: Transaction, id: string, state: string, reason: string, at: Date): Promise<void> {
     await tx.approval.update({ where: { id }, data: { state, reason, decidedAt: at } })
+    await tx.approval.updateMany({ where: { id, forgetParameters: true }, data: { parameters: Prisma.DbNull } })
   }
 
   async due(now: Date, limit: number): Promise<string[]> {

@@ -113,6 +113,7 @@ export class ApprovalsService {
         effects: command.effects,
         facts: command.facts,
         requirements: hold.requirements,
+        forgetParameters: hold.forget_parameters ?? false,
         createdAt,
         expiresAt,
       })

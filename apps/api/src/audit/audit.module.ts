@@ -1,6 +1,7 @@
 import { Module } from '@nestjs/common'
 import { DatabaseModule } from '../database/database.module.js'
 import { KeysModule } from '../keys/keys.module.js'
+import { PersonsModule } from '../privacy/persons.module.js'
 import { RecordingsModule } from '../recordings/recordings.module.js'
 import { AuditController } from './audit.controller.js'
 import { AuditRepository } from './audit.repository.js'
@@ -21,9 +22,9 @@ import { VerifyService } from './verify.service.js'
 
 /** The audit chain. Exports {@link EventsService} for everyone, {@link SearchService} and recordings for the sessions' pages. */
 @Module({
-  imports: [DatabaseModule, KeysModule, RecordingsModule],
+  imports: [DatabaseModule, KeysModule, PersonsModule, RecordingsModule],
   controllers: [AuditController, SearchesController],
   providers: [AuditRepository, BundlesService, ChainWriter, CheckpointFile, CheckpointsService, EventsService, ExportService, MonthsService, RecordingsRepository, SavedSearchesRepository, SearchRepository, SearchService, TreeRepository, VerifyService],
-  exports: [BundlesService, CheckpointsService, EventsService, RecordingsModule, RecordingsRepository, SearchService],
+  exports: [BundlesService, CheckpointsService, EventsService, PersonsModule, RecordingsModule, RecordingsRepository, SearchService],
 })
 export class AuditModule {}

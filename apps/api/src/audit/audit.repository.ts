@@ -143,7 +143,7 @@ export class AuditRepository {
   async sessionFacts(ids: readonly string[], tx: Transaction = this.prisma): Promise<Map<string, SessionFacts>> {
     const rows = await tx.session.findMany({
       where: { id: { in: [...ids] } },
-      select: { id: true, agentId: true, identityKind: true, identity: true, groups: true, claims: true, target: true },
+      select: { id: true, agentId: true, identityKind: true, identity: true, groups: true, claims: true, actor: true, target: true },
     })
     return new Map(rows.map(({ id, ...facts }) => [id, facts]))
   }

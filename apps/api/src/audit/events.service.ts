@@ -1,6 +1,8 @@
 import { Injectable, Logger } from '@nestjs/common'
 import { ModuleRef } from '@nestjs/core'
 import { eventPart } from '@sallyport/audit-log'
+import { personOf, personsOfEvent, type PersonNamed } from '../privacy/identifiers.js'
+import { PseudonymsService } from '../privacy/pseudonyms.service.js'
 import type { SealedPart } from '../recordings/recording-parts.repository.js'
 import { RecordingPartsService } from '../recordings/recording-parts.service.js'
 import { SessionsService } from '../sessions/sessions.service.js'
@@ -25,15 +27,18 @@ export class EventsService {
     private readonly repository: AuditRepository,
     private readonly writer: ChainWriter,
     private readonly parts: RecordingPartsService,
+    private readonly pseudonyms: PseudonymsService,
     private readonly modules: ModuleRef,
-  ) {}
+  ) {
+    pseudonyms.onForgotten(() => this.#sessions.clear())
+  }
 
   /**
    * Records an event of the control plane itself. Resolves once it is durable.
    * @throws {AuditUnavailableError} the caller must then not do what it wanted to record
    */
   async append(event: ControlPlaneEventBody): Promise<void> {
-    await this.writer.submit({ events: [prepareControlEvent(event, await this.#factsOf(event), timestamp())] })
+    await this.writer.submit({ events: [await this.#prepared(event, timestamp())] })
     if (event.kind === 'session.killed' || event.kind === 'session.lost') await this.#tellEnded(event.session, event.reason)
   }
 
@@ -41,7 +46,7 @@ export class EventsService {
   async appendWithin(tx: Transaction, events: readonly ControlPlaneEventBody[]): Promise<void> {
     const now = timestamp()
     const prepared = []
-    for (const event of events) prepared.push(prepareControlEvent(event, await this.#factsOf(event, tx), now))
+    for (const event of events) prepared.push(await this.#prepared(event, now, tx))
     await this.writer.appendWithin(tx, prepared)
   }
 
@@ -60,7 +65,8 @@ export class EventsService {
     const read = records.map((record, i) => readRecord(record, firstSeq + BigInt(i)))
     const facts = await this.#facts(read.flatMap((record) => (record.ok && record.session !== undefined ? [record.session] : [])))
     const now = timestamp()
-    const events = read.map((record, i) => prepareRecord(agentId, firstSeq + BigInt(i), record, facts, now))
+    const pseudonyms = await this.pseudonyms.of({ persons: personsOf(facts), perhaps: [] })
+    const events = read.map((record, i) => prepareRecord(agentId, firstSeq + BigInt(i), record, facts, now, pseudonyms))
     const parts = await this.#sealed(agentId, firstSeq, events)
     const result = await this.writer.submit({ events, spool: { node: agentId, firstSeq }, parts })
     for (const ended of result.ended) await this.#sessionEnded(ended)
@@ -122,6 +128,13 @@ export class EventsService {
     }
   }
 
+  async #prepared(event: ControlPlaneEventBody, now: string, tx?: Transaction): Promise<PreparedEvent> {
+    const facts = await this.#factsOf(event, tx)
+    const { persons, perhaps } = personsOfEvent(event)
+    const own = facts && personOf(facts)
+    return prepareControlEvent(event, facts, now, await this.pseudonyms.of({ persons: own ? [...persons, own] : persons, perhaps }))
+  }
+
   async #factsOf(event: ControlPlaneEventBody, tx?: Transaction): Promise<SessionFacts | undefined> {
     if (!('session' in event) || event.session === undefined || !isSessionId(event.session)) return undefined
     // session.opened is written before the session's row may be visible, and says everything itself.
@@ -150,6 +163,10 @@ export class EventsService {
     }
     return found
   }
+}
+
+function personsOf(sessions: ReadonlyMap<string, SessionFacts>): PersonNamed[] {
+  return [...sessions.values()].flatMap((facts) => personOf(facts) ?? [])
 }
 
 export { AuditUnavailableError }

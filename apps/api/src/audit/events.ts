@@ -22,10 +22,14 @@ export type ControlPlaneEventBody =
   | AuditDeleted
   | AuditExported
   | LegalHoldEvent
+  | PersonErased
   | SearchSaved
   | NodeEvent
   | TokenCreated
   | TokenRevoked
+  | SignedIn
+  | SignedOut
+  | UserGone
   | SinkEvent
   | SinkAsked
   | Alert
@@ -219,6 +223,17 @@ export interface LegalHoldEvent {
   readonly to?: string
 }
 
+/** Somebody's key was deleted: nobody can tell any more whom the pseudonyms stood for. */
+export interface PersonErased {
+  readonly kind: 'privacy.erased'
+  /** Ids, which say nothing else. */
+  readonly persons: readonly string[]
+  /** How many identifiers they had. */
+  readonly identifiers: number
+  readonly by: string
+  readonly reason: string
+}
+
 export interface SearchSaved {
   readonly kind: 'search.saved' | 'search.deleted'
   readonly by: string
@@ -245,6 +260,35 @@ export interface NodeEvent {
   readonly detail?: string
   /** The control plane's signed statement that this is the node's key (JWS, typ `node-key+jwt`); with `node.enrolled` and `node.rekeyed`. */
   readonly key?: string
+}
+
+/** Somebody signed in with a browser. */
+export interface SignedIn {
+  readonly kind: 'user.signed_in'
+  readonly user: string
+  readonly provider: string
+  readonly web_session: string
+  readonly client_address: string
+  readonly groups: readonly string[]
+  readonly roles: readonly string[]
+}
+
+/** A sign-in ended before its time. */
+export interface SignedOut {
+  readonly kind: 'user.signed_out'
+  readonly user: string
+  readonly web_session: string
+  /** Who ended it, when it wasn't the user. */
+  readonly by?: string
+  readonly reason: string
+}
+
+/** The provider no longer knows somebody: sign-ins, credentials and live sessions end. */
+export interface UserGone {
+  readonly kind: 'user.gone'
+  readonly user: string
+  readonly provider: string
+  readonly reason: string
 }
 
 export interface TokenCreated {

@@ -3,8 +3,10 @@ import { bodyOf } from '@sallyport/audit-log'
 import { digestOf, splitRecord } from '@sallyport/kit'
 import { v7 as uuid } from 'uuid'
 import { z } from 'zod'
+import { claimsWith, withPseudonyms } from '../privacy/identifiers.js'
 import type { SessionPiece } from '../recordings/recording-parts.service.js'
 import { deriveColumns, normaliseTime, type PreparedEvent } from './body.js'
+import { textsOf } from '../sessions/session-identity.js'
 import type { ControlPlaneEventBody } from './events.js'
 
 const pool = new Uint8Array(16 * 512)
@@ -27,8 +29,14 @@ export interface SessionFacts {
   readonly identity: string
   readonly groups: unknown
   readonly claims: unknown
+  /** The person behind a workload's run. */
+  readonly actor: string | null
   readonly target: string
 }
+
+/** What stands for people's names in the log, by name; what isn't in it stays as it is. */
+export type Pseudonyms = ReadonlyMap<string, string>
+const nobody: Pseudonyms = new Map()
 
 /** Records longer than this are not stored as an event but as an alert with their beginning. Bytes. */
 const recordLimit = 8 * 1024 * 1024
@@ -144,7 +152,7 @@ function wrongPayload({ bytes, sha256 }: { readonly bytes: number | undefined; r
  * Wraps a record of an agent: who and which target come from the session in the control plane's own database, never
  * from the agent. The record's text stands in the body verbatim.
  */
-export function prepareRecord(agentId: string, seq: bigint, record: ReadRecord, sessions: ReadonlyMap<string, SessionFacts>, now: string): PreparedRecord {
+export function prepareRecord(agentId: string, seq: bigint, record: ReadRecord, sessions: ReadonlyMap<string, SessionFacts>, now: string, pseudonyms: Pseudonyms = nobody): PreparedRecord {
   const head = { v: 1, id: eventId(), source: `agent:${agentId}`, seq: Number(seq), received_at: now }
   if (!record.ok) return alertRecord(head, 'BAD_RECORD', record.problem, record.text)
   if (record.session === undefined) return wrap({ ...head, kind: record.kind }, record.text)
@@ -153,15 +161,16 @@ export function prepareRecord(agentId: string, seq: bigint, record: ReadRecord, 
   if (session?.agentId !== agentId) {
     return alertRecord(head, 'FOREIGN_SESSION', 'an agent sent an event of a session that is not its own', withPayload(record))
   }
+  const name = nameOf(session, pseudonyms)
   const detailed = record.kind === 'command' || record.kind === 'session.start'
   const prepared = wrap(
     {
       ...head,
       kind: record.kind,
       session: record.session,
-      who: session.identity,
-      identity: { kind: session.identityKind, name: session.identity, ...(detailed ? { groups: session.groups } : {}) },
-      ...(detailed ? { claims: session.claims } : {}),
+      who: name,
+      identity: { kind: session.identityKind, name, ...(detailed ? { groups: session.groups } : {}) },
+      ...(detailed ? { claims: claimsWith(textsOf(session.claims), session, pseudonyms) } : {}),
       target: session.target,
     },
     record.text,
@@ -172,6 +181,9 @@ export function prepareRecord(agentId: string, seq: bigint, record: ReadRecord, 
     ...(record.payload === undefined ? {} : { piece: { session: record.session, seq, payload: record.payload } }),
   }
 }
+
+/** A workload's name is nobody's. */
+const nameOf = ({ identityKind, identity }: SessionFacts, pseudonyms: Pseudonyms): string => (identityKind === 'user' ? (pseudonyms.get(identity) ?? identity) : identity)
 
 const withPayload = ({ text, payload }: { readonly text: string; readonly payload?: Uint8Array }): string =>
   payload === undefined ? text : `${text}\n${textOf(payload) ?? Buffer.from(payload).toString('latin1')}`
@@ -194,10 +206,10 @@ export function prepareForked(agentId: string, seq: bigint, record: string, now:
 }
 
 /** Wraps an event of the control plane itself. `session` is looked up by the caller when the event names one. */
-export function prepareControlEvent(event: ControlPlaneEventBody, session: SessionFacts | undefined, now: string): PreparedEvent {
+export function prepareControlEvent(event: ControlPlaneEventBody, session: SessionFacts | undefined, now: string, pseudonyms: Pseudonyms = nobody): PreparedEvent {
   const named = 'session' in event ? event.session : undefined
   const target = ('target' in event ? event.target : undefined) ?? session?.target
-  const who = actorOf(event) ?? session?.identity
+  const who = actorOf(event, pseudonyms) ?? (session && nameOf(session, pseudonyms))
   const head = {
     v: 1,
     id: eventId(),
@@ -208,14 +220,15 @@ export function prepareControlEvent(event: ControlPlaneEventBody, session: Sessi
     ...(who === undefined ? {} : { who }),
     ...(target === undefined ? {} : { target }),
   }
-  return wrap(head, JSON.stringify(event))
+  return wrap(head, JSON.stringify(withPseudonyms(event, pseudonyms)))
 }
 
 /** Who did it: the person for what people do, else the identity that it is about. */
-function actorOf(event: ControlPlaneEventBody): string | undefined {
-  if ('by' in event && event.by !== undefined) return event.by
-  if ('identity' in event && event.identity !== undefined) return event.identity.name
-  if ('user' in event && event.user !== undefined) return event.user
+function actorOf(event: ControlPlaneEventBody, pseudonyms: Pseudonyms): string | undefined {
+  const swapped = (name: string): string => pseudonyms.get(name) ?? name
+  if ('by' in event && event.by !== undefined) return swapped(event.by)
+  if ('identity' in event && event.identity !== undefined) return event.identity.kind === 'user' ? swapped(event.identity.name) : event.identity.name
+  if ('user' in event && event.user !== undefined) return swapped(event.user)
   return undefined
 }
 

@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common'
 import { PrismaService } from '../database/prisma.service.js'
 import { Prisma } from '../generated/prisma/client.js'
+import { PseudonymsService } from '../privacy/pseudonyms.service.js'
 import { RecordingPartsService, type PieceReader } from '../recordings/recording-parts.service.js'
 
 /** A command that has a recording, and where its events lie in the chain. */
@@ -34,6 +35,7 @@ export class RecordingsRepository {
   constructor(
     private readonly prisma: PrismaService,
     private readonly parts: RecordingPartsService,
+    private readonly pseudonyms: PseudonymsService,
   ) {}
 
   commands(session: string, command: number | undefined): Promise<RecordedCommand[]> {
@@ -49,7 +51,8 @@ export class RecordingsRepository {
     const rows = await this.prisma.$queryRaw<LiveRow[]>`
       SELECT "position", kind, command, source_seq AS "sourceSeq", to_char("time" AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS "time", body FROM event
       WHERE session_id = ${session}::uuid AND "position" > ${position} ORDER BY "position" LIMIT ${rowsPerPage}`
-    return whole(this.parts.reader(), rows)
+    const read = await whole(this.parts.reader(), rows)
+    return Promise.all(read.map(async (row) => ({ ...row, body: await this.pseudonyms.openBody(row.body) })))
   }
 
   /** @throws {Problem} 409 at a piece that isn't what was recorded */

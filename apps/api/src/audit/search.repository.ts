@@ -14,15 +14,15 @@ export class SearchRepository {
   constructor(private readonly prisma: PrismaService) {}
 
   /**
-   * Rows that match, by position. Bounded by a statement timeout, because `text` is a scan.
+   * Rows that match, by position. `pseudonyms` are those of the names in the query. Bounded by a statement timeout, because `text` is a scan.
    * @throws what {@link isStatementTimeout} recognises, when it takes longer than `timeoutMs`
    */
-  search(query: SearchQuery, order: 'asc' | 'desc', limit: number, timeoutMs: number): Promise<EventRow[]> {
+  search(query: SearchQuery, pseudonyms: ReadonlyMap<string, string>, order: 'asc' | 'desc', limit: number, timeoutMs: number): Promise<EventRow[]> {
     const direction = order === 'asc' ? Prisma.sql`ASC` : Prisma.sql`DESC`
     return this.prisma.$transaction(
       async (tx) => {
         await tx.$executeRaw`SELECT set_config('statement_timeout', ${String(timeoutMs)}, true)`
-        const rows = (condition: Prisma.Sql): Prisma.Sql => Prisma.sql`(${selectRow} WHERE ${conditions(query, order)} AND ${condition} ORDER BY "position" ${direction} LIMIT ${limit})`
+        const rows = (condition: Prisma.Sql): Prisma.Sql => Prisma.sql`(${selectRow} WHERE ${conditions(query, pseudonyms, order)} AND ${condition} ORDER BY "position" ${direction} LIMIT ${limit})`
         if (query.until === undefined) return tx.$queryRaw<EventRow[]>(rows(Prisma.sql`true`))
         // What happened before may have been received long after, from an agent that was cut off: of later months, only
         // what came late is looked at. The same expression as the index event_late_idx has.
@@ -36,13 +36,16 @@ export class SearchRepository {
   }
 }
 
-function conditions(query: SearchQuery, order: 'asc' | 'desc'): Prisma.Sql {
+function conditions(query: SearchQuery, pseudonyms: ReadonlyMap<string, string>, order: 'asc' | 'desc'): Prisma.Sql {
   const all: Prisma.Sql[] = [Prisma.sql`true`]
   if (query.cursor !== undefined) {
     const cursor = BigInt(query.cursor)
     all.push(order === 'asc' ? Prisma.sql`"position" > ${cursor}` : Prisma.sql`"position" < ${cursor}`)
   }
-  if (query.who !== undefined) all.push(Prisma.sql`identity = ${query.who}`)
+  if (query.who !== undefined) {
+    const pseudonym = pseudonyms.get(query.who)
+    all.push(pseudonym === undefined ? Prisma.sql`identity = ${query.who}` : Prisma.sql`identity IN (${query.who}, ${pseudonym})`)
+  }
   if (query.target !== undefined) all.push(Prisma.sql`target = ${query.target}`)
   if (query.decision !== undefined) all.push(Prisma.sql`decision = ${query.decision}`)
   if (query.session !== undefined) all.push(Prisma.sql`session_id = ${query.session}::uuid`)
@@ -60,7 +63,9 @@ function conditions(query: SearchQuery, order: 'asc' | 'desc'): Prisma.Sql {
   if (query.text !== undefined) {
     // The body is JSON text, so what is looked for is written the way JSON writes it.
     const needle = escapeLike(JSON.stringify(query.text).slice(1, -1))
-    all.push(Prisma.sql`body ILIKE ${'%' + needle + '%'}`)
+    const pseudonym = pseudonyms.get(query.text)
+    const named = pseudonym === undefined ? Prisma.empty : Prisma.sql` OR body LIKE ${`%${pseudonym}%`}`
+    all.push(Prisma.sql`(body ILIKE ${'%' + needle + '%'}${named})`)
   }
   return Prisma.join(all, ' AND ')
 }

@@ -1,4 +1,5 @@
 import { Injectable } from '@nestjs/common'
+import { PseudonymsService } from '../privacy/pseudonyms.service.js'
 import { Problem } from '../problem/problem.js'
 import { RecordingPartsService } from '../recordings/recording-parts.service.js'
 import type { EventRow } from './audit.repository.js'
@@ -18,6 +19,7 @@ export class SearchService {
   constructor(
     private readonly repository: SearchRepository,
     private readonly parts: RecordingPartsService,
+    private readonly pseudonyms: PseudonymsService,
   ) {}
 
   /** @throws {Problem} SEARCH_TOO_BROAD when it takes longer than ten seconds; RECORDING_BROKEN for a recording that isn't what was recorded */
@@ -26,19 +28,20 @@ export class SearchService {
     const order = query.order ?? 'desc'
     let rows: EventRow[]
     try {
-      rows = await this.repository.search(query, order, limit + 1, searchTimeoutMs)
+      rows = await this.repository.search(query, await this.#named(query), order, limit + 1, searchTimeoutMs)
     } catch (error) {
       if (!isStatementTimeout(error)) throw error
       throw new Problem(400, 'SEARCH_TOO_BROAD', 'The search took too long and was stopped.', {
         hint: 'Narrow it: give since and until, who, target or session besides text.',
       })
     }
+    await this.pseudonyms.prefetch(rows.map(({ body }) => body))
     const reader = this.parts.reader()
     const items: EventItem[] = []
     for (let at = 0; at < Math.min(rows.length, limit); at += readAtOnce) {
       const some = rows.slice(at, Math.min(at + readAtOnce, limit))
       // All are awaited, so that of several broken ones the first is the one that is named.
-      const read = await Promise.allSettled(some.map(async (row) => toItem({ ...row, body: await reader.whole(row.position, row.body) })))
+      const read = await Promise.allSettled(some.map(async (row) => toItem(await this.#opened({ ...row, body: await reader.whole(row.position, row.body) }))))
       for (const one of read) {
         if (one.status === 'rejected') throw one.reason
         items.push(one.value)
@@ -46,6 +49,15 @@ export class SearchService {
     }
     const last = items.at(-1)
     return rows.length > limit && last ? { items, next: last.position } : { items }
+  }
+
+  /** What stands in the log for the names that are asked for. */
+  #named({ who, text }: SearchQuery): Promise<ReadonlyMap<string, string>> {
+    return this.pseudonyms.known([who, text].filter((name) => name !== undefined))
+  }
+
+  async #opened(row: EventRow): Promise<EventRow> {
+    return { ...row, body: await this.pseudonyms.openBody(row.body), identity: row.identity === null ? null : this.pseudonyms.open(row.identity) }
   }
 
   /** The events of one session in order, oldest first. */

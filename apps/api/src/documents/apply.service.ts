@@ -1,10 +1,11 @@
 import { Injectable } from '@nestjs/common'
 import { keyOf, parseDocumentFiles, runPolicyTests, type PolicyTestResult } from '@sallyport/kit'
-import { formatDocumentError, type Document, type DocumentError } from '@sallyport/policy'
+import { formatDocumentError, isDocumentKind, type Document, type DocumentError, type DocumentKind } from '@sallyport/policy'
 import type { Transaction } from '../audit/audit.repository.js'
 import { EventsService } from '../audit/events.service.js'
 import type { DocumentApplied } from '../audit/events.js'
-import { Problem } from '../problem/problem.js'
+import type { Role } from '../access/principal.js'
+import { forbidden, Problem } from '../problem/problem.js'
 import { protocols } from '../protocols.js'
 import { unifiedDiff } from './diff.js'
 import { checkSet, documentContext, mergeSets, warnings } from './document-set.js'
@@ -26,15 +27,16 @@ export class ApplyService {
   /**
    * Checks the set that would result, runs the tests of every policy in it, and writes it in one transaction together with
    * its audit event.
-   * @throws {Problem} 422 with places for what is wrong in the documents, 422 POLICY_TESTS_FAILED with the tests' results
+   * @param roles of the author: which kinds may be changed
+   * @throws {Problem} 403 FORBIDDEN for a kind that isn't the author's to change, 422 with places for what is wrong in the documents, 422 POLICY_TESTS_FAILED with the tests' results
    */
-  async apply(request: ApplyRequest, author: string): Promise<ApplyReply> {
+  async apply(request: ApplyRequest, author: string, roles: readonly Role[]): Promise<ApplyReply> {
     if (request.documents.reduce((sum, file) => sum + file.text.length, 0) > maxTotalCharacters) {
       throw new Problem(413, 'TOO_LARGE', 'The documents are too large together.')
     }
     const parsed = parseDocumentFiles(request.documents, documentContext)
     if (parsed.errors.length > 0) throw invalid(parsed.errors)
-    const reply = await this.repository.transaction((tx) => this.#apply(tx, parsed.documents, request, author))
+    const reply = await this.repository.transaction((tx) => this.#apply(tx, parsed.documents, request, author, roles))
     if (reply.applied) await this.documents.reload()
     return reply
   }
@@ -43,11 +45,11 @@ export class ApplyService {
   async ensureAdmin(name: string): Promise<boolean> {
     if (await this.documents.get('User', name)) return false
     const text = `apiVersion: sallyport.dev/v1\nkind: User\nmetadata: { name: ${JSON.stringify(name)} }\nspec: { roles: [admin] }\n`
-    await this.apply({ documents: [{ path: '(bootstrap)', text }], reason: 'first start' }, 'sallyport')
+    await this.apply({ documents: [{ path: '(bootstrap)', text }], reason: 'first start' }, 'sallyport', ['admin'])
     return true
   }
 
-  async #apply(tx: Transaction, applied: readonly Document[], request: ApplyRequest, author: string): Promise<ApplyReply> {
+  async #apply(tx: Transaction, applied: readonly Document[], request: ApplyRequest, author: string, roles: readonly Role[]): Promise<ApplyReply> {
     await this.repository.lock(tx)
     const rows = await this.repository.all(tx)
     const current = rows.map(readRow)
@@ -59,6 +61,7 @@ export class ApplyService {
 
     const changes = compareSets(current, next)
     const pending = changes.filter((change) => change.action !== 'unchanged')
+    mayChange(pending, roles)
     const result = { changes, tests, warnings: warnings(next) }
     if (request.dry_run === true || pending.length === 0) return { ...result, applied: false, version: versionOf(rows) }
 
@@ -82,6 +85,27 @@ export class ApplyService {
     await this.events.appendWithin(tx, [{ kind: 'document.applied', by: author, version, changes: written, ...why }])
     return version
   }
+}
+
+/** Who may change which kinds. What decides who somebody is, and what is forgotten, is the administrators' alone. */
+const changers: Readonly<Record<DocumentKind, readonly Role[]>> = {
+  Policy: ['policy_author', 'admin'],
+  Target: ['operator', 'admin'],
+  Sink: ['operator', 'admin'],
+  Workload: ['admin'],
+  User: ['admin'],
+  Group: ['admin'],
+  GroupMapping: ['admin'],
+  IdentityProvider: ['admin'],
+  Retention: ['admin'],
+}
+
+/** @throws {Problem} 403 naming the first document that isn't the author's to change */
+function mayChange(changes: readonly DocumentChange[], roles: readonly Role[]): void {
+  const foreign = changes.find(({ kind }) => !isDocumentKind(kind) || !changers[kind].some((role) => roles.includes(role)))
+  if (!foreign) return
+  const needed = isDocumentKind(foreign.kind) ? changers[foreign.kind].join(' or ') : 'admin'
+  throw forbidden('FORBIDDEN', `Changing ${foreign.kind}/${foreign.name} needs the role ${needed}.`, 'Leave it out, or ask somebody who has the role to apply it.')
 }
 
 function compareSets(current: readonly Document[], next: readonly Document[]): DocumentChange[] {

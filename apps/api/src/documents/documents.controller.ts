@@ -23,16 +23,16 @@ export class DocumentsController {
 
   @Post('apply')
   @HttpCode(200)
-  @Permission('admin')
+  @Permission('policy-author')
   @ApiOperation({ summary: 'Check, test and apply documents: all or nothing' })
   @ApiBodyOf(applySchema)
   @ApiReply(200, applyReply)
   apply(@Body(new ZodPipe(applySchema)) body: ApplyRequest, @CurrentUser() user: Principal): Promise<ApplyReply> {
-    return this.applier.apply(body, user.user)
+    return this.applier.apply(body, user.user, user.roles)
   }
 
   @Get('documents')
-  @Permission('auditor')
+  @Permission('documents')
   @ApiOperation({ summary: 'Documents in force' })
   @ApiQueryOf(documentsQuerySchema)
   @ApiReply(200, documentsReply)
@@ -43,7 +43,7 @@ export class DocumentsController {
   }
 
   @Get('documents/:kind/:name')
-  @Permission('auditor')
+  @Permission('documents')
   @ApiOperation({ summary: 'One document' })
   @ApiReply(200, documentReply)
   async get(@Param('kind') kind: string, @Param('name') name: string): Promise<DocumentItem> {

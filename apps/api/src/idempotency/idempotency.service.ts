@@ -45,7 +45,7 @@ export class IdempotencyService implements OnApplicationBootstrap, OnApplication
       if (row.requestSha256 !== requestSha256) {
         throw new Problem(422, 'IDEMPOTENCY_KEY_REUSED', 'This Idempotency-Key was used for another request.', { hint: 'Use a new key for each thing that you create.' })
       }
-      if (row.reply) return { reply: JSON.parse((await this.keys.unseal(nameOf(scope), row.reply)).toString('utf8')) }
+      if (row.reply) return { reply: JSON.parse(this.keys.unsealPart(nameOf(scope), row.reply).toString('utf8')) }
       if (Date.now() >= until) {
         throw conflict('IDEMPOTENCY_UNDECIDED', 'The first request with this Idempotency-Key runs, or ended without an answer.', 'Look whether it was done (list what you created); if it was not, ask again with a new key.')
       }
@@ -56,7 +56,7 @@ export class IdempotencyService implements OnApplicationBootstrap, OnApplication
   /** Never rejects: what was asked has been done. Without its answer the key stays taken, and nothing is done twice. */
   async finish(scope: IdempotencyScope, reply: unknown): Promise<void> {
     try {
-      await this.repository.keep(scope, await this.keys.seal(nameOf(scope), Buffer.from(JSON.stringify(reply ?? null))))
+      await this.repository.keep(scope, this.keys.sealPart(nameOf(scope), Buffer.from(JSON.stringify(reply ?? null))))
     } catch {
       this.#log.warn({ message: 'the answer to an idempotency key could not be kept' })
     }

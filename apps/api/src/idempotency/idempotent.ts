@@ -23,7 +23,7 @@ export class IdempotencyInterceptor implements NestInterceptor {
     }
     const { pathname, search } = new URL(request.originalUrl, 'http://localhost')
     // The token belongs to it: a token that may do less must not read what another one was answered.
-    const scope = { principal: `${principal.user}/${principal.tokenId}`, route: `${request.method} ${pathname}`, key }
+    const scope = { principal: `${principal.user}/${principal.proof.kind}:${principal.proof.id}`, route: `${request.method} ${pathname}`, key }
     const asked = createHash('sha256').update(JSON.stringify([search, request.body ?? null])).digest('hex')
     const before = await this.service.begin(scope, asked)
     if (before) {

@@ -1,4 +1,4 @@
-import { createPublicKey, generateKeyPairSync, hkdfSync, createPrivateKey, createHash, randomBytes, sign, type JsonWebKey, type KeyObject } from 'node:crypto'
+import { createHmac, createPublicKey, generateKeyPairSync, hkdfSync, createPrivateKey, createHash, randomBytes, sign, type JsonWebKey, type KeyObject } from 'node:crypto'
 import { Inject, Injectable, type OnModuleInit } from '@nestjs/common'
 import { publicKeyOf, type SshPublicKey } from '@sallyport/ssh-keys'
 import { calculateJwkThumbprint, CompactEncrypt, CompactSign, exportJWK, importSPKI } from 'jose'
@@ -26,7 +26,6 @@ interface Loaded {
   readonly ssh: SshAuthority
   readonly maskRoot: Buffer
   readonly mockRoot: Buffer
-  readonly sealRoot: Buffer
   readonly bundle: { readonly json: string; readonly fingerprint: string }
 }
 
@@ -88,19 +87,25 @@ export class KeysService implements OnModuleInit {
     return new Uint8Array(hkdfSync('sha256', (await this.#keys()).maskRoot, '', `sallyport-sink-v1:${of}`, 32))
   }
 
+  /** What a person's name or address is found by, without standing there: keyed, so that names can't be tried against it without the keys. */
+  async identifierDigest(text: string): Promise<Buffer> {
+    const key = Buffer.from(hkdfSync('sha256', (await this.#keys()).maskRoot, '', 'sallyport-person-v1', 32))
+    return createHmac('sha256', key).update(text).digest()
+  }
+
+  /** Encrypts something small with the master key, bound to `id`. */
+  sealPart(id: string, data: Uint8Array): Buffer {
+    return seal(readMasterKey(this.environment).expose(), id, data)
+  }
+
+  /** @throws when the master key is another one, or the bytes were changed */
+  unsealPart(id: string, sealed: Uint8Array): Buffer {
+    return unseal(readMasterKey(this.environment).expose(), id, sealed)
+  }
+
   /** A stable fake for what doesn't exist, so that an answer doesn't tell whether it does. */
   async decoy(label: string, bytes: number): Promise<Buffer> {
     return Buffer.from(hkdfSync('sha256', (await this.#keys()).mockRoot, '', `sallyport-decoy-v1:${label}`, bytes))
-  }
-
-  /** Encrypts what the database keeps for a while, bound to the name under which it is kept. */
-  async seal(name: string, data: Uint8Array): Promise<Buffer> {
-    return seal((await this.#keys()).sealRoot, name, data)
-  }
-
-  /** @throws when it was sealed under another name, or changed */
-  async unseal(name: string, sealed: Uint8Array): Promise<Buffer> {
-    return unseal((await this.#keys()).sealRoot, name, sealed)
   }
 
   /** The CA of gateways, agents and the control plane's own gRPC server. */
@@ -126,10 +131,9 @@ export class KeysService implements OnModuleInit {
     const ssh = await this.#sshKey()
     const maskRoot = (await this.#stored('mask/1', 'mask', () => ({ secret: randomBytes(32), publicPart: null }))).secret
     const mockRoot = (await this.#stored('decoy/1', 'decoy', () => ({ secret: randomBytes(32), publicPart: null }))).secret
-    const sealRoot = (await this.#stored('seal/1', 'seal', () => ({ secret: randomBytes(32), publicPart: null }))).secret
     const json = JSON.stringify({ ca: authority.certificatePem, keys: [signing.jwk] })
     const fingerprint = createHash('sha256').update(json).digest('hex')
-    return { signing, authority, ssh, maskRoot, mockRoot, sealRoot, bundle: { json, fingerprint } }
+    return { signing, authority, ssh, maskRoot, mockRoot, bundle: { json, fingerprint } }
   }
 
   async #signingKey(): Promise<SigningKey> {

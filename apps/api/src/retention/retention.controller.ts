@@ -8,6 +8,7 @@ import { EventsService } from '../audit/events.service.js'
 import { Idempotent } from '../idempotency/idempotent.js'
 import { pageFrom, pageQuery } from '../openapi/paging.js'
 import { ApiBodyOf, ApiQueryOf } from '../openapi/schema.js'
+import { PseudonymsService } from '../privacy/pseudonyms.service.js'
 import { notFound } from '../problem/problem.js'
 import { ZodPipe } from '../problem/zod.pipe.js'
 import { RetentionRepository } from './retention.repository.js'
@@ -33,6 +34,7 @@ export class RetentionController {
     private readonly retention: RetentionService,
     private readonly repository: RetentionRepository,
     private readonly events: EventsService,
+    private readonly pseudonyms: PseudonymsService,
   ) {}
 
   @Get('retention')
@@ -59,12 +61,13 @@ export class RetentionController {
   @ApiQueryOf(holdsSchema)
   async holds(@Query(new ZodPipe(holdsSchema)) query: z.infer<typeof holdsSchema>) {
     const rows = (await this.repository.holds()).filter((row) => query.released === undefined || String(row.releasedAt !== null) === query.released)
+    await this.pseudonyms.prefetch(rows.map(({ identity }) => identity ?? ''))
     return pageFrom(
       rows.map((row) => ({
         id: row.id,
         reason: row.reason,
         session: row.sessionId,
-        identity: row.identity,
+        identity: row.identity === null ? null : this.pseudonyms.open(row.identity),
         target: row.target,
         from: row.fromTime?.toISOString() ?? null,
         to: row.toTime?.toISOString() ?? null,
@@ -87,12 +90,14 @@ export class RetentionController {
   @ApiReply(201, newHoldReply)
   async hold(@Body(new ZodPipe(holdSchema)) { reason, session, identity, target, from, to }: z.infer<typeof holdSchema>, @CurrentUser() user: Principal): Promise<{ id: string }> {
     const id = uuid()
+    // What stands in the log for a person.
+    const names = await this.pseudonyms.known(identity === undefined ? [] : [identity])
     await this.repository.transaction(async (tx) => {
       await this.repository.addHold(tx, {
         id,
         reason,
         sessionId: session ?? null,
-        identity: identity ?? null,
+        identity: identity === undefined ? null : (names.get(identity) ?? identity),
         target: target ?? null,
         fromTime: from ?? null,
         toTime: to ?? null,

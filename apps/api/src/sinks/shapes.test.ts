@@ -10,7 +10,7 @@ const keys: MaskKeys = { statement: new Uint8Array(32).fill(1), identity: new Ui
 const keepAll = { statement: 'full', parameters: 'keep', results: 'keep', identity: 'keep' } as const
 const hidden = { statement: 'digest', parameters: 'remove', results: 'remove', identity: 'pseudonym' } as const
 const identity = { kind: 'workload', name: 'secret-name', groups: ['ci'] } as const
-const facts: SessionFacts = { agentId: 'a1', identityKind: 'workload', identity: 'secret-name', groups: ['ci'], claims: { actor: 'secret-actor' }, target: 'orders-db' }
+const facts: SessionFacts = { agentId: 'a1', identityKind: 'workload', identity: 'secret-name', groups: ['ci'], claims: { actor: 'secret-actor' }, actor: null, target: 'orders-db' }
 const effects = [{ action: 'sql.select', resource: 'public.orders', details: { columns: ['id'], value: 'secret-detail', missing_where: true } }]
 
 /** One of every kind: a new kind doesn't compile until it stands here. */
@@ -32,6 +32,10 @@ const control: { readonly [K in ControlPlaneEventBody['kind']]: Extract<ControlP
   'node.rekeyed': { kind: 'node.rekeyed', node: 'n1', node_kind: 'agent', name: 'agent-1', key: 'a.b.c' },
   'audit.checkpoint': { kind: 'audit.checkpoint', size: '12', root: 'f'.repeat(64), note: 'log\n12\n' },
   'audit.deleted': { kind: 'audit.deleted', run: 'r1', class: 'commands', document: 'default', count: 3, first: '4', last: '9', bytes: 700, statement: 'a.b.c' },
+  'user.signed_in': { kind: 'user.signed_in', user: 'secret-name', provider: 'okta', web_session: 'w1', client_address: '192.0.2.7', groups: ['dba'], roles: ['reviewer'] },
+  'user.signed_out': { kind: 'user.signed_out', user: 'secret-name', web_session: 'w1', by: 'secret-name', reason: 'ended' },
+  'user.gone': { kind: 'user.gone', user: 'secret-name', provider: 'okta', reason: 'the provider refuses' },
+  'privacy.erased': { kind: 'privacy.erased', persons: ['0190aaaa-0000-7000-8000-0000000000aa'], identifiers: 3, by: 'secret-name', reason: 'secret-word' },
   'hold.created': { kind: 'hold.created', hold: 'h1', by: 'secret-name', reason: 'about secret-name', held_identity: 'secret-name' },
   'hold.released': { kind: 'hold.released', hold: 'h1', by: 'secret-name', reason: 'about secret-name' },
   'search.saved': { kind: 'search.saved', by: 'secret-name', name: 'denied', shared: true },

@@ -7,6 +7,7 @@ import { ChainWriter } from '../audit/chain-writer.js'
 import { RecordingKeysService } from '../recordings/recording-keys.service.js'
 import { RecordingsConfig } from '../recordings/recordings.config.js'
 import { RecordingPartsService } from '../recordings/recording-parts.service.js'
+import type { PseudonymsService } from '../privacy/pseudonyms.service.js'
 import { RecordingPartsRepository } from '../recordings/recording-parts.repository.js'
 import { TreeRepository } from '../audit/tree.repository.js'
 import type { ControlPlaneEventBody } from '../audit/events.js'
@@ -28,7 +29,8 @@ beforeAll(async () => {
   const prisma = postgres.prisma as PrismaService // decoder: the service is this client and nothing else
   const parts = new RecordingPartsRepository(prisma)
   const config = new RecordingsConfig({})
-  repository = new SinksRepository(prisma, new RecordingPartsService(parts, new RecordingKeysService(parts, config), config))
+  const unchanged = { prefetch: () => Promise.resolve(), openBody: (body: string) => Promise.resolve(body) } as unknown as PseudonymsService // decoder: what the repository uses of it; there are no people in these events
+  repository = new SinksRepository(prisma, new RecordingPartsService(parts, new RecordingKeysService(parts, config), config), unchanged)
   writer = new ChainWriter(new AuditRepository(prisma), new TreeRepository(prisma), parts)
 })
 afterEach(async () => {

@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common'
 import type { StoredEvent } from '@sallyport/sinks'
 import { PrismaService } from '../database/prisma.service.js'
+import { PseudonymsService } from '../privacy/pseudonyms.service.js'
 import { Problem } from '../problem/problem.js'
 import { RecordingPartsService } from '../recordings/recording-parts.service.js'
 import { Prisma, type SinkDeadLetter, type SinkState } from '../generated/prisma/client.js'
@@ -42,6 +43,7 @@ export class SinksRepository {
   constructor(
     private readonly prisma: PrismaService,
     private readonly parts: RecordingPartsService,
+    private readonly pseudonyms: PseudonymsService,
   ) {}
 
   /** Makes the row of a new sink. `now` begins behind what is stored by then. */
@@ -100,12 +102,13 @@ export class SinksRepository {
   async #stored(rows: readonly Row[]): Promise<StoredEvent[]> {
     const reader = this.parts.reader()
     const events: StoredEvent[] = []
+    await this.pseudonyms.prefetch(rows.flatMap(({ body }) => body ?? []))
     for (const event of rows.flatMap(toStored)) {
       const body = await reader.whole(event.position, event.body).catch((error: unknown) => {
         if (error instanceof Problem) return event.body
         throw error
       })
-      events.push({ ...event, body })
+      events.push({ ...event, body: await this.pseudonyms.openBody(body) })
     }
     return events
   }

@@ -1,4 +1,4 @@
-import { KeyObject, randomBytes, sign } from 'node:crypto'
+import { createHmac, KeyObject, sign } from 'node:crypto'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -22,8 +22,10 @@ import { AgentLinkService } from '../nodes/agent-link.service.js'
 import { LimitsModule } from '../limits/limits.module.js'
 import { setupOpenapi } from '../openapi/openapi.js'
 import { PoliciesModule } from '../policies/policies.module.js'
+import { PrivacyModule } from '../privacy/privacy.module.js'
 import { RetentionModule } from '../retention/retention.module.js'
 import { ProblemModule } from '../problem/problem.module.js'
+import { SigninModule } from '../signin/signin.module.js'
 import { SessionsService } from '../sessions/sessions.service.js'
 import { exportJWK, generateKeyPair, SignJWT, type JWTPayload } from 'jose'
 import { ReplyCheckModule } from './reply-check.js'
@@ -56,14 +58,15 @@ export async function startApp(environment: Readonly<Record<string, string>> = {
   const dataDirectory = mkdtempSync(join(tmpdir(), 'sallyport-api-'))
   const { publicKey, privateKey } = await generateKeyPair('EdDSA', { extractable: true })
   const jwk = { ...(await exportJWK(publicKey)), kid: 'k1' }
-  const sealKey = randomBytes(32)
+  const master = Buffer.alloc(32, 5)
   const keys = {
     sign: (typ: string, payload: JWTPayload) => new SignJWT(payload).setProtectedHeader({ alg: 'EdDSA', typ, kid: 'k1' }).sign(privateKey),
     signText: (text: string) => Promise.resolve(sign(null, Buffer.from(text), KeyObject.from(privateKey))),
-    seal: (name: string, data: Uint8Array) => Promise.resolve(seal(sealKey, name, data)),
-    unseal: (name: string, sealed: Uint8Array) => Promise.resolve(unseal(sealKey, name, sealed)),
     publicKey: () => Promise.resolve(jwk),
     publicKeys: () => Promise.resolve([jwk]),
+    identifierDigest: (text: string) => Promise.resolve(createHmac('sha256', 'identifiers').update(text).digest()),
+    sealPart: (id: string, data: Uint8Array) => seal(master, id, data),
+    unsealPart: (id: string, sealed: Uint8Array) => unseal(master, id, sealed),
     trustBundle: () => Promise.resolve({ json: JSON.stringify({ ca: '', keys: [jwk] }), fingerprint: '' }),
   }
   const link = {
@@ -83,7 +86,7 @@ export async function startApp(environment: Readonly<Record<string, string>> = {
       { provide: PrismaService, useValue: postgres.prisma },
       { provide: DATABASE_URL, useValue: postgres.url },
       { provide: KeysService, useValue: keys },
-      { provide: ENVIRONMENT, useValue: { SALLYPORT_DATA_DIR: dataDirectory, SALLYPORT_AUDIT_SIGN_SECONDS: '3600', ...environment } },
+      { provide: ENVIRONMENT, useValue: { SALLYPORT_DATA_DIR: dataDirectory, SALLYPORT_AUDIT_SIGN_SECONDS: '3600', SALLYPORT_INSECURE_HTTP: 'true', ...environment } },
       { provide: AgentLinkService, useValue: link },
       { provide: SessionsService, useValue: sessions },
     ],
@@ -98,7 +101,10 @@ export async function startApp(environment: Readonly<Record<string, string>> = {
   class NoKeysModule {}
 
   const testing = await Test.createTestingModule({
-    imports: [ReplyCheckModule.register(), OutsideModule, ProblemModule, LimitsModule, IdempotencyModule, AuditModule, DocumentsModule, PoliciesModule, AccessModule, ApprovalsModule, RetentionModule],
+    imports: [
+      ReplyCheckModule.register(), OutsideModule, ProblemModule, LimitsModule, IdempotencyModule, AuditModule, DocumentsModule, PoliciesModule, AccessModule, ApprovalsModule, RetentionModule,
+      PrivacyModule, SigninModule,
+    ],
   })
     .overrideModule(DatabaseModule)
     .useModule(NoDatabaseModule)

@@ -79,6 +79,7 @@ function statement(event: Fields): string {
   const lines = visibleBlock(text(event, 'text')).split('\n').map((line) => `    ${line}`)
   if (event['text_truncated'] === true) lines.push('    … (the record is cut here)')
   const parameters = event['parameters']
+  if (typeof event['parameters_excluded'] === 'number') lines.push(`    ${event['parameters_excluded']} parameters, which the policy keeps out of the record`)
   if (Array.isArray(parameters)) {
     for (const [index, value] of parameters.entries()) lines.push(`    $${index + 1} = ${value === null ? 'NULL' : visible(JSON.stringify(asText(value)))}`)
   }

@@ -11,6 +11,7 @@ export interface DocumentFile {
 /** What differs between the committed examples and a stack on other ports. */
 export interface DemoAddresses {
   readonly issuerUrl: string
+  readonly peopleUrl: string
   readonly targetPort: number
   /** Undefined: there is no host, and its documents are left out. */
   readonly host: HostFacts | undefined
@@ -82,13 +83,14 @@ interface Change {
 }
 
 /** What must be changed in a document: where, and to what. */
-function changes(document: Document, { issuerUrl, targetPort, host, cluster }: DemoAddresses): Change[] {
+function changes(document: Document, { issuerUrl, peopleUrl, targetPort, host, cluster }: DemoAddresses): Change[] {
   const at = (path: readonly (string | number)[], value: string | number): Change[] => {
     const node = document.getIn(path, true)
     return isScalar(node) ? [{ node, value }] : []
   }
   const name = identity(document)
   if (name === 'IdentityProvider/demo-ci') return at(['spec', 'issuer'], issuerUrl)
+  if (name === 'IdentityProvider/demo-people') return at(['spec', 'issuer'], peopleUrl)
   if (name === 'Target/orders-db') return at(['spec', 'postgres', 'port'], targetPort)
   if (name === 'Target/demo-cluster') {
     return [

@@ -35,6 +35,7 @@ export async function describeStack(stack: Stack, root: string): Promise<Record<
       ...(target.name === demoClusterName ? { directUrl: stack.cluster.facts.server, kubeconfigFile: stack.cluster.kubeconfigFile } : {}),
     })),
     issuer: { url: stack.issuer.url, mintUrl: stack.issuer.mintUrl },
+    people: { url: stack.peopleUrl },
     users: Object.fromEntries(Object.entries(stack.userTokens).map(([name, token]) => [name, { token }])),
     cli: { argv: cliCommand(root), env: { SALLYPORT_URL: stack.apiUrl, SALLYPORT_TOKEN: stack.adminToken } },
     pids: {

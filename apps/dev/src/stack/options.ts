@@ -34,13 +34,15 @@ export interface StackPorts {
   readonly cluster: number
   /** The gateway's listener for Kubernetes. */
   readonly kubernetes: number
+  /** The demo's identity provider for people. */
+  readonly people: number
 }
 
-export const freePorts: StackPorts = { api: 0, grpc: 0, tunnel: 0, gatewayOps: 0, issuer: 0, target: 0, agentOps: 0, postgres: 0, host: 0, ssh: 0, cluster: 0, kubernetes: 0 }
+export const freePorts: StackPorts = { api: 0, grpc: 0, tunnel: 0, gatewayOps: 0, issuer: 0, target: 0, agentOps: 0, postgres: 0, host: 0, ssh: 0, cluster: 0, kubernetes: 0, people: 0 }
 
 /** The ports of `npm start`, as README and examples name them. */
 export const defaultPorts: StackPorts = {
-  api: 8470, grpc: 8471, tunnel: 8472, gatewayOps: 8473, issuer: 8474, target: 8475, agentOps: 8476, postgres: 15432, host: 8477, ssh: 12222, cluster: 8478, kubernetes: 16443,
+  api: 8470, grpc: 8471, tunnel: 8472, gatewayOps: 8473, issuer: 8474, target: 8475, agentOps: 8476, postgres: 15432, host: 8477, ssh: 12222, cluster: 8478, kubernetes: 16443, people: 8479,
 }
 
 export function shiftPorts(ports: StackPorts, offset: number): StackPorts {
@@ -48,7 +50,7 @@ export function shiftPorts(ports: StackPorts, offset: number): StackPorts {
   return {
     api: shift(ports.api), grpc: shift(ports.grpc), tunnel: shift(ports.tunnel), gatewayOps: shift(ports.gatewayOps),
     issuer: shift(ports.issuer), target: shift(ports.target), agentOps: shift(ports.agentOps), postgres: shift(ports.postgres),
-    host: shift(ports.host), ssh: shift(ports.ssh), cluster: shift(ports.cluster), kubernetes: shift(ports.kubernetes),
+    host: shift(ports.host), ssh: shift(ports.ssh), cluster: shift(ports.cluster), kubernetes: shift(ports.kubernetes), people: shift(ports.people),
   }
 }
 

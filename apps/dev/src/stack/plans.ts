@@ -1,3 +1,5 @@
+import { randomBytes } from 'node:crypto'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { ProcessPlan } from '../process/managed-process.js'
 import { portFor, type StackOptions } from './options.js'
@@ -35,10 +37,32 @@ export function apiPlan(options: StackOptions, files: StackFiles): ProcessPlan {
     SALLYPORT_BOOTSTRAP_ADMIN: 'ada',
     SALLYPORT_BOOTSTRAP_TOKEN_FILE: files.adminToken,
     SALLYPORT_GATEWAY_PUBLIC_HOST: 'localhost',
+    SALLYPORT_OIDC_DEMO_SECRET: clientSecret(files),
     ...(options.ports.postgres === 0 ? {} : { SALLYPORT_GATEWAY_PUBLIC_POSTGRES_PORT: String(options.ports.postgres) }),
     ...(options.ports.ssh === 0 ? {} : { SALLYPORT_GATEWAY_PUBLIC_SSH_PORT: String(options.ports.ssh) }),
     ...(options.ports.kubernetes === 0 ? {} : { SALLYPORT_GATEWAY_PUBLIC_KUBERNETES_PORT: String(options.ports.kubernetes) }),
   })
+}
+
+export const peopleProviderName = 'demo-people'
+
+/** The identity provider for people. */
+export function peoplePlan(options: StackOptions, files: StackFiles, apiUrl: string): ProcessPlan {
+  return {
+    name: peopleProviderName,
+    argv: [join(options.root, 'apps', 'dev', 'dist', 'people', 'main.js'), '--port', String(options.ports.people), '--client', apiUrl, '--provider', peopleProviderName],
+    env: { NODE_ENV: 'production', NODE_COMPILE_CACHE: join(options.root, 'node_modules', '.cache', 'compiled'), PEOPLE_CLIENT_SECRET: clientSecret(files) },
+    cwd: files.data,
+    logFile: join(files.logs, `${peopleProviderName}.log`),
+    readyTimeoutMilliseconds,
+  }
+}
+
+/** What Sallyport proves itself to it with; the same over restarts. */
+function clientSecret(files: StackFiles): string {
+  const file = join(files.tokens, 'people-client')
+  if (!existsSync(file)) writeFileSync(file, randomBytes(24).toString('base64url'), { mode: 0o600 })
+  return readFileSync(file, 'utf8')
 }
 
 export function gatewayPlan(options: StackOptions, files: StackFiles, index: number, grpcPort: number, tokenFile: string): ProcessPlan {

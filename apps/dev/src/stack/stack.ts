@@ -9,7 +9,7 @@ import { requireFree } from '../process/ports.js'
 import type { Resources } from '../process/resources.js'
 import { endAll, serversUnder, Watchdog } from '../process/watchdog.js'
 import type { StackOptions, StackPorts } from './options.js'
-import { agentPlan, apiPlan, gatewayPlan, stackFiles, type StackFiles } from './plans.js'
+import { agentPlan, apiPlan, gatewayPlan, peoplePlan, stackFiles, type StackFiles } from './plans.js'
 import { clusterOf, clusterPlan, type DemoCluster } from './cluster.js'
 import { startHost, type DemoHost } from './host.js'
 import { connected } from './connected.js'
@@ -25,6 +25,8 @@ const gatewayLabels = { hostnames: 'localhost,127.0.0.1' }
 export interface Stack {
   readonly files: StackFiles
   readonly issuer: DevelopmentIssuer
+  /** Where people sign in. */
+  readonly peopleUrl: string
   readonly target: DemoTarget
   /** Undefined where OpenSSH's server isn't installed. */
   readonly host: DemoHost | undefined
@@ -76,7 +78,9 @@ export async function startStack(options: StackOptions, resources: Resources): P
   const apiUrl = String(api.field('http_url'))
   const adminToken = readFileSync(files.adminToken, 'utf8').trim()
   const controlPlane = new ControlPlane(apiUrl, adminToken)
-  await applyDemo(options, files, controlPlane, { issuerUrl: issuer.url, targetPort: target.port, host: host?.facts, cluster: cluster.facts })
+  const people = await launcher.start(peoplePlan(settled, files, apiUrl))
+  const peopleUrl = String(people.field('url'))
+  await applyDemo(options, files, controlPlane, { issuerUrl: issuer.url, peopleUrl, targetPort: target.port, host: host?.facts, cluster: cluster.facts })
 
   const gateways = await startSeveral(options.gateways, async (index) => {
     const token = await enrolment(files, controlPlane, 'gateway', index)
@@ -99,7 +103,7 @@ export async function startStack(options: StackOptions, resources: Resources): P
   const userTokens = { ada: adminToken, dana: await danaToken(files, apiUrl, controlPlane) }
   await connected(agents, gateways)
   return {
-    files, issuer, target, host, cluster, api, gateways, agents, controlPlane, apiUrl, adminToken, userTokens,
+    files, issuer, peopleUrl, target, host, cluster, api, gateways, agents, controlPlane, apiUrl, adminToken, userTokens,
     restart: async (name) => {
       const process = await launcher.restart(name)
       await connected(agents, gateways)

@@ -34,6 +34,16 @@ spec:
   groups: [dba]
   aliases: { github: dana-meyer }
 `,
+  GroupMapping: `apiVersion: sallyport.dev/v1
+kind: GroupMapping
+metadata: { name: dba-from-okta }
+spec:
+  provider: github
+  match:
+    - { claim: groups, equals: platform-dba }
+  groups: [dba]
+  roles: [reviewer]
+`,
   Group: `apiVersion: sallyport.dev/v1
 kind: Group
 metadata: { name: backend }

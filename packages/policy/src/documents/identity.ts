@@ -5,6 +5,29 @@ import { durationField, exactlyOne, isLoopback, nameField, oneOrMany, refuse, te
 /** Signature algorithms of tokens. Asymmetric ones only: with an HMAC the verifier's key could forge tokens. */
 const algorithms = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA'] as const
 
+/** Where a secret is; the control plane's own settings say which references a document may name at all. */
+const secretReference = z
+  .string()
+  .regex(/^(env:[A-Za-z_][A-Za-z0-9_]*|file:\/.+)$/s, 'must be a reference (env:NAME or file:/path): a secret never stands in a document')
+  .meta({ title: 'reference' })
+
+const signIn = z.strictObject({
+  clientId: textField.meta({ description: 'Client id of Sallyport at the provider.' }),
+  clientSecret: secretReference.optional().meta({ description: 'Its secret. Without one, Sallyport is a public client (PKCE alone).' }),
+  displayName: textField.max(60).optional().meta({ description: 'What the button on the sign-in page says. Default: the document’s name.' }),
+  scopes: z
+    .array(z.string().regex(/^[\x21\x23-\x5b\x5d-\x7e]{1,200}$/, 'must be a scope'))
+    .prefault(['openid', 'profile', 'email', 'offline_access'])
+    .meta({ description: 'Scopes that are asked for. `offline_access` gives a refresh token, by which a person who is gone at the provider is noticed.' }),
+  nameClaim: textField
+    .prefault('email')
+    .meta({ description: 'Claim that names a person who has no User document. `email` counts only with `email_verified`.' }),
+  trustEmail: z
+    .boolean()
+    .prefault(false)
+    .meta({ description: 'A verified e-mail address of this provider makes somebody the User with that address. Only where nobody can choose their own.' }),
+})
+
 export const identityProviderSpec = z
   .strictObject({
     issuer: urlField.meta({ description: 'The `iss` of its tokens, compared character by character.' }),
@@ -22,6 +45,7 @@ export const identityProviderSpec = z
     clockSkew: durationField(0, documentLimits.clock_skew_max_seconds)
       .prefault('60s')
       .meta({ description: 'Tolerated difference of clocks, at most 5m.' }),
+    signIn: signIn.optional().meta({ description: 'People sign in here with OpenID Connect. Without it, the provider is for workloads.' }),
     insecureHttp: z.boolean().prefault(false).meta({ description: 'Allow plain http, on loopback only. For a development issuer.' }),
   })
   .superRefine((spec, context) => {
@@ -33,8 +57,9 @@ export const identityProviderSpec = z
       else if (!isLoopback(address)) refuse(context, 'plain http is accepted on loopback only', { path: [key] })
     }
   })
-  .transform(({ maxTokenAge, clockSkew, audience, jwksUri, ...rest }) => ({
+  .transform(({ maxTokenAge, clockSkew, audience, jwksUri, signIn: people, ...rest }) => ({
     ...rest,
+    ...(people === undefined ? {} : { signIn: people }),
     audiences: audience,
     ...(jwksUri === undefined ? {} : { jwksUri }),
     maxTokenAgeSeconds: maxTokenAge,
@@ -73,7 +98,7 @@ export const workloadSpec = z
   })
   .readonly()
 
-export const roles = ['admin', 'auditor', 'reviewer', 'operator', 'member'] as const
+export const roles = ['admin', 'auditor', 'reviewer', 'operator', 'policy_author', 'member'] as const
 
 export const userSpec = z
   .strictObject({
@@ -94,6 +119,10 @@ export const userSpec = z
         description: 'Names elsewhere (`github`, `gitlab` …): the same person behind a CI run can’t approve it.',
         title: 'map of service → name',
       }),
+    signIn: z
+      .array(z.strictObject({ provider: nameField.meta({ description: 'IdentityProvider.' }), subject: textField.meta({ description: 'The `sub` of the person there.' }) }))
+      .prefault([])
+      .meta({ description: 'Who the user is at identity providers.' }),
     disabled: z.boolean().prefault(false).meta({ description: 'Refuses every sign-in and credential of the user.' }),
   })
   .transform(({ displayName, email, ...rest }) => ({
@@ -101,6 +130,16 @@ export const userSpec = z
     ...(displayName === undefined ? {} : { displayName }),
     ...(email === undefined ? {} : { email }),
   }))
+
+export const groupMappingSpec = z.strictObject({
+  provider: nameField.meta({ description: 'IdentityProvider whose people it is about.' }),
+  match: z
+    .array(claimRule)
+    .min(1, 'needs at least one claim rule: without one, everybody at the provider would match')
+    .meta({ description: 'Conditions on the claims of a person; all must hold. A claim that is a list matches with any of its entries.' }),
+  groups: z.array(nameField).prefault([]).meta({ description: 'Groups that these people are in.' }),
+  roles: z.array(wordField(roles)).prefault([]).meta({ description: 'Roles that they have.' }),
+})
 
 export const groupSpec = z
   .strictObject({

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import type { DocumentContext } from './context.js'
 import { labelsField, nameField, textField } from './fields.js'
-import { groupSpec, identityProviderSpec, userSpec, workloadSpec } from './identity.js'
+import { groupMappingSpec, groupSpec, identityProviderSpec, userSpec, workloadSpec } from './identity.js'
 import { policySpec } from './policy.js'
 import { retentionSpec } from './retention.js'
 import { sinkSpec } from './sink.js'
@@ -52,6 +52,7 @@ export function documentKinds(context: DocumentContext) {
     Workload: defineKind('Workload', workloadSpec),
     User: defineKind('User', userSpec),
     Group: defineKind('Group', groupSpec),
+    GroupMapping: defineKind('GroupMapping', groupMappingSpec),
     Target: defineKind('Target', targetSpec(context)),
     Policy: defineKind('Policy', policySpec(context)),
     Sink: defineKind('Sink', sinkSpec),
@@ -68,6 +69,7 @@ export type IdentityProviderDocument = Read<'IdentityProvider'>
 export type WorkloadDocument = Read<'Workload'>
 export type UserDocument = Read<'User'>
 export type GroupDocument = Read<'Group'>
+export type GroupMappingDocument = Read<'GroupMapping'>
 export type TargetDocument = Read<'Target'>
 export type PolicyDocument = Read<'Policy'>
 export type SinkDocument = Read<'Sink'>
@@ -80,6 +82,7 @@ export const documentKindNames = [
   'Workload',
   'User',
   'Group',
+  'GroupMapping',
   'Target',
   'Policy',
   'Sink',

@@ -133,7 +133,7 @@ describe('parseDocuments', () => {
     [
       'an unknown kind',
       'apiVersion: sallyport.dev/v1\nkind: Plicy\n',
-      'f.yaml:2:7: unknown kind "Plicy"; known: IdentityProvider, Workload, User, Group, Target, Policy, Sink, Retention (did you mean "Policy"?)',
+      'f.yaml:2:7: unknown kind "Plicy"; known: IdentityProvider, Workload, User, Group, GroupMapping, Target, Policy, Sink, Retention (did you mean "Policy"?)',
     ],
     ['not a map', '- 1\n', 'f.yaml:1:1: a document must be a map'],
     ['a duplicate key', policy('session: {}\nsession: {}'), 'f.yaml:8:3: the key "session" is given twice'],

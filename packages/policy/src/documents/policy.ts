@@ -89,14 +89,19 @@ const session = z
       description:
         'Record what is typed at a terminal as well. Passwords typed at a prompt are then in the recording. Default false; recorded only when no matching policy says false.',
     }),
+    recordParameters: z.boolean().optional().meta({
+      description:
+        'Record the values that are bound to a command (parameters of a prepared statement). With false, records say only how many there were, and errors of the target only their code; reviewers of a held command see them until it is decided. Default true; recorded only when no matching policy says false.',
+    }),
   })
-  .transform(({ ttl, idle, audit, recordResults, recordTerminal, recordInput }): PolicySession => ({
+  .transform(({ ttl, idle, audit, recordResults, recordTerminal, recordInput, recordParameters }): PolicySession => ({
     ...(ttl === undefined ? {} : { ttl_seconds: ttl }),
     ...(idle === undefined ? {} : { idle_seconds: idle }),
     ...(audit === undefined ? {} : { audit }),
     ...(recordResults === undefined ? {} : { record_result_bytes: recordResults }),
     ...(recordTerminal === undefined ? {} : { record_terminal_bytes: recordTerminal }),
     ...(recordInput === undefined ? {} : { record_input: recordInput }),
+    ...(recordParameters === undefined ? {} : { record_parameters: recordParameters }),
   }))
 
 /** What one policy asks for; what it leaves out is left to others or to the defaults. */
@@ -107,6 +112,7 @@ export interface PolicySession {
   readonly record_result_bytes?: number
   readonly record_terminal_bytes?: number
   readonly record_input?: boolean
+  readonly record_parameters?: boolean
 }
 
 const approvers = z.strictObject({

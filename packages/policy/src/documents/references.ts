@@ -33,6 +33,8 @@ export function checkReferences(documents: readonly Document[]): DocumentError[]
   }
   for (const document of documents) {
     if (document.kind === 'Workload') need(document, 'IdentityProvider', document.spec.provider, names.get('IdentityProvider'))
+    if (document.kind === 'GroupMapping') need(document, 'IdentityProvider', document.spec.provider, names.get('IdentityProvider'))
+    if (document.kind === 'User') for (const { provider } of document.spec.signIn) need(document, 'IdentityProvider', provider, names.get('IdentityProvider'))
     if (document.kind === 'Group') for (const member of document.spec.members) need(document, 'User', member, names.get('User'))
     if (document.kind === 'Policy') {
       for (const subject of document.spec.subjects) {
@@ -61,7 +63,7 @@ function definedGroups(documents: readonly Document[]): Set<string> {
   const groups = new Set<string>()
   for (const document of documents) {
     if (document.kind === 'Group') groups.add(document.name)
-    if (document.kind === 'User' || document.kind === 'Workload') for (const group of document.spec.groups) groups.add(group)
+    if (document.kind === 'User' || document.kind === 'Workload' || document.kind === 'GroupMapping') for (const group of document.spec.groups) groups.add(group)
   }
   return groups
 }

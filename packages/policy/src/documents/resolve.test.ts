@@ -52,10 +52,11 @@ describe('resolvePolicies', () => {
       record_result_bytes: 8192,
       record_terminal_bytes: 4_194_304,
       record_input: false,
+      record_parameters: true,
     })
     const both = policies(
       `{ ${base}, session: { ttl: 4h, idle: 5m, audit: strict, recordTerminal: 1MiB, recordInput: true } }`,
-      `{ ${base}, session: { ttl: 2h, recordResults: 0, recordTerminal: 2MiB } }`,
+      `{ ${base}, session: { ttl: 2h, recordResults: 0, recordTerminal: 2MiB, recordParameters: false } }`,
       `{ ${base} }`,
     )
     expect(resolvePolicies(both, ci, target)?.terms).toEqual({
@@ -65,6 +66,7 @@ describe('resolvePolicies', () => {
       record_result_bytes: 0,
       record_terminal_bytes: 1_048_576,
       record_input: true,
+      record_parameters: false,
     })
     const divided = policies(`{ ${base}, session: { recordInput: true } }`, `{ ${base}, session: { recordInput: false } }`)
     expect(resolvePolicies(divided, ci, target)?.terms.record_input).toBe(false)
@@ -93,7 +95,7 @@ describe('checkReferences', () => {
   it('accepts a whole set and names what is missing', () => {
     const set = parse(documentKindNames.map((kind) => documentExamples[kind]).join('---\n'))
     expect(checkReferences(set).map((error) => error.message)).toEqual(['Group "backend": there is no User "ada"'])
-    const without = set.filter((document) => document.kind !== 'User' && document.kind !== 'IdentityProvider')
+    const without = set.filter((document) => document.kind !== 'User' && document.kind !== 'IdentityProvider' && document.kind !== 'GroupMapping')
     const messages = checkReferences(without).map((error) => error.message)
     expect(messages).toContain('Workload "shop-ci": there is no IdentityProvider "github"')
     expect(messages).toContain('Policy "ai-agents-on-orders": there is no group "dba"')

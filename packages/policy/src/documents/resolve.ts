@@ -78,6 +78,7 @@ function tightest(sessions: readonly PolicySession[]): SessionTerms {
     return stated.length === 0 ? defaultLimits[key] : Math.min(...stated)
   }
   const input = sessions.flatMap((session) => session.record_input ?? [])
+  const parameters = sessions.flatMap((session) => session.record_parameters ?? [])
   return {
     ttl_seconds: least('ttl_seconds'),
     idle_seconds: least('idle_seconds'),
@@ -85,6 +86,7 @@ function tightest(sessions: readonly PolicySession[]): SessionTerms {
     record_result_bytes: least('record_result_bytes'),
     record_terminal_bytes: least('record_terminal_bytes'),
     record_input: input.length === 0 ? defaultLimits.record_input : input.every(Boolean),
+    record_parameters: parameters.every(Boolean),
   }
 }
 

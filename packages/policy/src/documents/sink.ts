@@ -104,6 +104,7 @@ const s3 = z.strictObject({
     .refine((text) => !/(^|\/)\.{1,2}\//.test(text), 'must not hold "." or ".."')
     .prefault('sallyport/')
     .meta({ description: 'Put before every object’s name.' }),
+  format: z.enum(['jsonl', 'parquet']).prefault('jsonl').meta({ description: 'JSON lines, or Apache Parquet with the event as JSON text in a column; give it a `batch.wait` of minutes.' }),
   accessKeyId: reference.meta({ description: 'Access key.' }),
   secretAccessKey: reference.meta({ description: 'Its secret.' }),
   sessionToken: reference.optional().meta({ description: 'For temporary credentials.' }),
@@ -145,7 +146,7 @@ export const sinkSpec = z
     webhook: webhook.optional().meta({ description: 'Signed HTTP posts (Standard Webhooks).' }),
     file: file.optional().meta({ description: 'JSON lines appended to a file.' }),
     stdout: destinations.stdout.optional().meta({ description: 'JSON lines on the control plane’s standard output.' }),
-    s3: s3.optional().meta({ description: 'JSON lines in objects of an S3-compatible store.' }),
+    s3: s3.optional().meta({ description: 'Objects of an S3-compatible store: JSON lines or Parquet.' }),
     shape: z.enum(['native', 'ocsf', 'ecs']).prefault('native').meta({ description: 'Form of an event: our own, OCSF or ECS.' }),
     kinds: oneOrMany(kindPattern, 'kind').optional().meta({ description: 'Kinds of events; `session` covers `session.start`. Default: all but pieces of recordings.', title: 'text or list' }),
     from: z.enum(['beginning', 'now']).prefault('beginning').meta({ description: 'Where a new sink begins. One that was there before goes on where it stopped.' }),

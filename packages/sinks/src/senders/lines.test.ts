@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { createHash, createHmac } from 'node:crypto'
 import { join } from 'node:path'
 import { httpReceiver } from '../testing/receiver.js'
+import { parquetReadObjects } from 'hyparquet'
 import { afterEach, beforeEach, expect, it } from 'vitest'
 // @ts-expect-error -- it has no types
 import S3rver from 's3rver'
@@ -38,7 +39,7 @@ it('does not follow a link out of its directory', async () => {
 it('puts objects into an S3-compatible store; an unknown key is refused', async () => {
   const server = new S3rver({ port: 0, address: '127.0.0.1', silent: true, directory, configureBuckets: [{ name: 'audit', configs: [] }] })
   const { port } = await server.run()
-  const spec = { kind: 's3', endpoint: `http://127.0.0.1:${port}`, region: 'us-east-1', bucket: 'audit', prefix: 'log/', accessKeyId: 'S3RVER', secretAccessKey: 'S3RVER', tls: {} } as const
+  const spec = { kind: 's3', endpoint: `http://127.0.0.1:${port}`, region: 'us-east-1', bucket: 'audit', prefix: 'log/', format: 'jsonl', accessKeyId: 'S3RVER', secretAccessKey: 'S3RVER', tls: {} } as const
   const same = (reference: string): Promise<string> => Promise.resolve(reference)
   try {
     const sender = await s3Sender(spec, same)
@@ -46,6 +47,15 @@ it('puts objects into an S3-compatible store; an unknown key is refused', async 
     await sender.close()
     const key = 'log/2026/01/02/03/00000000000000000007-00000000000000000009.jsonl'
     expect(await readFile(join(directory, 'audit', key + '._S3rver_object'))).toEqual(jsonLines(recordsAt(7, 8, 9)))
+    const columns = await s3Sender({ ...spec, format: 'parquet' }, same)
+    await columns.send(recordsAt(7, 8, 9), signal)
+    await columns.close()
+    const file = await readFile(join(directory, 'audit', key.replace('jsonl', 'parquet') + '._S3rver_object'))
+    const rows = await parquetReadObjects({ file: new Uint8Array(file).buffer })
+    const told = recordsAt(7, 8, 9).map(({ position, millis, id, kind, session, who, target, decision, json }) => {
+      return { position, time: new Date(millis), id, kind, session: session ?? null, who: who ?? null, target: target ?? null, decision: decision ?? null, event: json }
+    })
+    expect(rows).toEqual(told)
     const wrong = await s3Sender({ ...spec, accessKeyId: 'another' }, same)
     await expect(wrong.send(recordsAt(10), signal)).rejects.toMatchObject({ kind: 'unavailable', code: 'HTTP_403' })
     await wrong.close()
@@ -56,7 +66,7 @@ it('puts objects into an S3-compatible store; an unknown key is refused', async 
 
 it('signs with Signature Version 4 over path, content and every x-amz header, as calculated here from its description', async () => {
   const receiver = await httpReceiver(() => ({ status: 200 }))
-  const spec = { kind: 's3', endpoint: receiver.url, region: 'eu-central-1', bucket: 'audit', prefix: 'a=b/', accessKeyId: 'AK', secretAccessKey: 'SK', sessionToken: 'ST', tls: {} } as const
+  const spec = { kind: 's3', endpoint: receiver.url, region: 'eu-central-1', bucket: 'audit', prefix: 'a=b/', format: 'jsonl', accessKeyId: 'AK', secretAccessKey: 'SK', sessionToken: 'ST', tls: {} } as const
   const sender = await s3Sender(spec, (reference) => Promise.resolve(reference))
   await sender.send(recordsAt(1), signal)
   await sender.close()

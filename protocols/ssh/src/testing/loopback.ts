@@ -130,7 +130,7 @@ export class Loopback {
       target: { id: 't', name: 'web-01', protocol: 'ssh', labels: {}, spec },
       rules: this.options.rules,
       masks: this.options.masks ?? [],
-      terms: { ttl_seconds: 600, idle_seconds: 300, audit: 'spooled', record_result_bytes: 8192, record_terminal_bytes: 1_048_576, record_input: false, ...this.options.terms },
+      terms: { ttl_seconds: 600, idle_seconds: 300, audit: 'spooled', record_result_bytes: 8192, record_terminal_bytes: 1_048_576, record_input: false, record_parameters: true, ...this.options.terms },
       approval_url: 'https://s/approvals/',
     }
     return new CompactSign(Buffer.from(JSON.stringify(payload))).setProtectedHeader({ alg: 'EdDSA', typ: jwsType.grant, kid: 'k' }).sign(controlKeys.privateKey)

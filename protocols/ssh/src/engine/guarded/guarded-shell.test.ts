@@ -82,7 +82,7 @@ async function setup(): Promise<Setup> {
     identity: { kind: 'user', id: 'u', name: 'ann', groups: [], claims: {} },
     target: { id: 't', name: 'web-01', protocol: 'ssh', labels: {}, spec: {} },
     rules, masks: [], approval_url: 'https://s/approvals/',
-    terms: { ttl_seconds: 600, idle_seconds: 300, audit: 'spooled', record_result_bytes: 8192, record_terminal_bytes: 100_000, record_input: false },
+    terms: { ttl_seconds: 600, idle_seconds: 300, audit: 'spooled', record_result_bytes: 8192, record_terminal_bytes: 100_000, record_input: false, record_parameters: true },
   }
   const jws = await new CompactSign(Buffer.from(JSON.stringify(payload))).setProtectedHeader({ alg: 'EdDSA', typ: jwsType.grant, kid: 'k' }).sign(keys.privateKey)
   const events: AgentEventBody[] = []
