@@ -2501,7 +2501,10 @@ export interface operations {
     };
     "signin.list": {
         parameters: {
-            query?: never;
+            query?: {
+                cursor?: string;
+                limit?: number;
+            };
             header?: never;
             path?: never;
             cookie?: never;
