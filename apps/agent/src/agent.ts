@@ -73,7 +73,7 @@ export class Agent {
         if (seq > spool.lastSeq) log.error({ acknowledged: seq, spooled: spool.lastSeq }, 'the spool was lost or an older copy was restored: nothing runs until this agent is revoked and enrolled again')
         uploader.acknowledge(seq)
       },
-      kill: (sid, reason) => sessions.kill(sid, reason),
+      kill: (sid, reason, recorded) => sessions.kill(sid, reason, recorded),
       grant: (jws) => void sessions.update(jws),
       attached: () => {
         desk.resend()

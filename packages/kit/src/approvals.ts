@@ -1,5 +1,6 @@
 import type { Hold } from '@sallyport/policy'
 import type { Command } from './command.js'
+import type { RecordedText } from './recorded-command.js'
 import type { ApprovalDecisionPayload, HeldPayload } from './grant.js'
 
 /** How the guard asks for people's approval. The agent's link to the control plane implements it. */
@@ -19,6 +20,8 @@ export interface ApprovalAsk {
   readonly content: Command
   /** What is bound to the command is shown to reviewers, and kept no longer than until they have decided. */
   readonly forgetParameters?: true
+  /** All that may stay of the command once they have decided, and all that may stand in events. Absent: the command. */
+  readonly recorded?: RecordedText
   readonly hold: Hold
 }
 

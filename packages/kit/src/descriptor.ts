@@ -23,6 +23,8 @@ export interface ProtocolDescriptor {
    * the default schema. For policy tests, `policy explain` and `policy check`.
    */
   analyse(text: string): OfflineAnalysis
+  /** A command's text without the values in it, by the protocol's own grammar; undefined when they can't be told apart. Never throws. Without it, records that mustn't hold values hold no text. */
+  withoutValues?(text: string): string | undefined
 }
 
 export interface OfflineAnalysis {

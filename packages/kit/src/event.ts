@@ -65,10 +65,12 @@ export interface CommandEvent {
   readonly audit?: 'best_effort'
   readonly text: string
   readonly text_truncated?: true
+  /** The policy keeps statements out of the record: the text is without values, or empty; reasons and facts are missing. */
+  readonly statement_excluded?: 'normalised' | 'digest'
   readonly parameters?: readonly (string | null)[]
   /** How many parameters there were; the policy excludes them from the record. */
   readonly parameters_excluded?: number
-  /** Hex digest that the approval is bound to; present on held commands. */
+  /** Hex digest that the approval is bound to; present on held commands, and where the statement is excluded. */
   readonly digest?: string
   readonly effects: readonly Effect[]
   readonly decision: Decision

@@ -31,6 +31,7 @@ export interface GrantPayload {
 
 export interface GrantIdentity {
   readonly kind: 'workload' | 'user'
+  /** What approvals are bound to: for a user what stands for the person in the log. */
   readonly id: string
   readonly name: string
   readonly groups: readonly string[]
@@ -105,6 +106,7 @@ export const grantPayloadSchema = z.strictObject({
     record_terminal_bytes: z.number().int().min(0),
     record_input: z.boolean(),
     record_parameters: z.boolean(),
+    record_statements: z.enum(['normalised', 'digest']).exactOptional(),
   }),
   mask_key: z.string().optional(),
   approval_url: z.string(),
@@ -133,6 +135,8 @@ export interface ApprovalDecisionPayload {
   readonly reviewers: readonly string[]
   /** What stands for them in the log, one for each. */
   readonly recorded_reviewers?: readonly string[]
+  /** The reason as it stands in the log. */
+  readonly recorded_reason?: string
   readonly iat: number
   readonly exp: number
 }
@@ -170,4 +174,6 @@ export interface KillPayload {
   readonly agent: string
   readonly sid: string
   readonly reason: string
+  /** The reason as it stands in the log. */
+  readonly recorded?: string
 }

@@ -1,12 +1,13 @@
 import { compileMasks, compileRules, type ActionTree, type AuditMode, type CompiledMasks, type CompiledRules, type Decision } from '@sallyport/policy'
 import type { ApprovalDesk } from './approvals.js'
 import { commandDigest, type Command, type CommandScope } from './command.js'
-import type { CommandEvent, CommandReleasedEvent } from './event.js'
+import type { CommandReleasedEvent } from './event.js'
 import { GapKeeper } from './gap-keeper.js'
 import type { ApprovalDecisionPayload, GrantPayload } from './grant.js'
 import type { CommandResult, Denial, Guard, Hold, RecordedPiece, Refusal, SubmitOptions } from './guard.js'
 import { mintClearance, mintPermit, type Clearance, type Permit } from './permit.js'
 import { encodeChunks, makePayload } from './recording/payload.js'
+import { keepsValues, recordedCommand, recordedResult, recordedText, type RecordingTerms } from './recorded-command.js'
 import { SpoolError, type Spool } from './spool/spool.js'
 import type { Receipt } from './spool/receipt.js'
 import type { VerifiedGrant } from './verified-grant.js'
@@ -24,11 +25,13 @@ export interface SessionGuardOptions {
   readonly durableMilliseconds?: number
   /** Text of a command kept in its event. */
   readonly maxTextBytes?: number
+  /** The protocol's reading of a text without its values. Without it nothing of a text stays where values mustn't. */
+  readonly withoutValues?: ((text: string) => string | undefined) | undefined
   /** Something of a best_effort session goes on unrecorded from now on; with the code of the spool's refusal. */
   readonly onGap?: (reason: string) => void
 }
 
-const defaults = { durableMilliseconds: 10_000, maxTextBytes: 64 * 1024, maxParameterBytes: 4 * 1024 }
+const defaults = { durableMilliseconds: 10_000, maxTextBytes: 64 * 1024 }
 const longestHoldSeconds = 24 * 3600
 
 /** The one implementation of {@link Guard}: decide → record → (hold) → permit, and every failure on the way denies. */
@@ -39,6 +42,7 @@ export class SessionGuard implements Guard {
   readonly #signal: AbortSignal
   readonly #durableMilliseconds: number
   readonly #maxTextBytes: number
+  readonly #withoutValues: SessionGuardOptions['withoutValues']
   readonly #scope: CommandScope
   readonly #gaps: GapKeeper
   /** Permits given while the record had to be durable first: so has the result's. */
@@ -56,6 +60,7 @@ export class SessionGuard implements Guard {
     this.#signal = options.signal
     this.#durableMilliseconds = options.durableMilliseconds ?? defaults.durableMilliseconds
     this.#maxTextBytes = options.maxTextBytes ?? defaults.maxTextBytes
+    this.#withoutValues = options.withoutValues
     this.#grant = options.grant.payload
     this.#rules = compileRules(this.#grant.rules, this.#actions)
     this.#maskKey = options.maskKey
@@ -77,11 +82,12 @@ export class SessionGuard implements Guard {
   }
 
   get recordTerminalBytes(): number {
-    return this.#grant.terms.record_terminal_bytes
+    // A terminal shows what is typed: the statements.
+    return this.#grant.terms.record_statements === undefined ? this.#grant.terms.record_terminal_bytes : 0
   }
 
   get recordInput(): boolean {
-    return this.#grant.terms.record_input
+    return this.#grant.terms.record_input && this.#grant.terms.record_statements === undefined
   }
 
   /** How sure the record has to be before a command goes on. */
@@ -207,16 +213,14 @@ export class SessionGuard implements Guard {
   }
 
   finish(permit: Permit, result: CommandResult): Promise<void> | undefined {
-    const { result: preview, error_message: message, ...rest } = result
+    const { result: preview, ...rest } = result
     const made = preview === undefined ? undefined : makePayload(JSON.stringify(preview))
     const event = {
       kind: 'command.end' as const,
       session: this.#scope.session,
       command: permit.ordinal,
       duration_us: Number((process.hrtime.bigint() - permit.startedAt) / 1000n),
-      ...rest,
-      // Errors quote the values that they are about.
-      ...(message === undefined || !this.#grant.terms.record_parameters ? {} : { error_message: message }),
+      ...recordedResult(rest, this.#grant.terms),
       ...(made === undefined ? {} : { result_bytes: made.facts.bytes, result_sha256: made.facts.sha256 }),
     }
     let receipt: Receipt
@@ -250,25 +254,17 @@ export class SessionGuard implements Guard {
   }
 
   #record(command: Command, ordinal: number, decision: Decision, digest: string | undefined): Receipt {
-    // Conservative: a character is at most 4 bytes, so a short text needs no measuring.
-    const cut = command.text.length * 4 > this.#maxTextBytes && Buffer.byteLength(command.text) > this.#maxTextBytes
     return this.#spool.append({
       kind: 'command',
       session: this.#scope.session,
       command: ordinal,
       ...(this.audit === 'best_effort' ? { audit: 'best_effort' as const } : {}),
-      text: cut ? command.text.slice(0, this.#maxTextBytes / 4) : command.text,
-      ...(cut ? { text_truncated: true as const } : {}),
-      ...(command.parameters ? this.#parametersOf(command.parameters) : {}),
-      ...(digest === undefined ? {} : { digest }),
-      effects: command.effects,
-      decision,
-      ...(command.facts ? { facts: command.facts } : {}),
+      ...recordedCommand(command, decision, digest, this.#recording),
     })
   }
 
-  #parametersOf(parameters: readonly (string | null)[]): Pick<CommandEvent, 'parameters' | 'parameters_excluded'> {
-    return this.#grant.terms.record_parameters ? { parameters: parameters.map(capParameter) } : { parameters_excluded: parameters.length }
+  get #recording(): RecordingTerms {
+    return { terms: this.#grant.terms, scope: this.#scope, withoutValues: this.#withoutValues, maxTextBytes: this.#maxTextBytes }
   }
 
   async #permitWhenDurable(command: Command, ordinal: number, receipt: Receipt): Promise<Permit | Denial> {
@@ -311,7 +307,8 @@ export class SessionGuard implements Guard {
         return this.#unavailable(error)
       }
     }
-    const pending = this.#approvals.request({ session: this.#scope.session, command: ordinal, digest, content: command, hold, ...(this.#grant.terms.record_parameters ? {} : { forgetParameters: true }) })
+    const recorded = recordedText(command, this.#recording)
+    const pending = this.#approvals.request({ session: this.#scope.session, command: ordinal, digest, content: command, hold, ...(keepsValues(this.#grant.terms) ? {} : { forgetParameters: true }), ...(recorded === undefined ? {} : { recorded }) })
     let approval: string | undefined
     try {
       const held = await abortable(pending.held, over)
@@ -344,7 +341,7 @@ export class SessionGuard implements Guard {
       return { kind: 'denial', cause: 'refused', rule, message, hint: 'Run the command again to ask for a new approval.' }
     }
     if (decided.verdict !== 'approved') {
-      this.#released(ordinal, decided.approval, decided.verdict, recordedReviewers(decided), decided.reason)
+      this.#released(ordinal, decided.approval, decided.verdict, recordedReviewers(decided), decided.recorded_reason ?? decided.reason)
       return { kind: 'denial', rule, ...refusalText[decided.verdict](decided) }
     }
     // A policy that denies by now wins over an approval that was given under the older one.
@@ -359,7 +356,7 @@ export class SessionGuard implements Guard {
       this.#released(ordinal, decided.approval, 'refused', recordedReviewers(decided), message)
       return { kind: 'denial', cause: 'refused', rule: again.rule, message, hint: 'Run the command again to ask for a new approval.' }
     }
-    const receipt = this.#released(ordinal, decided.approval, 'approved', recordedReviewers(decided), decided.reason)
+    const receipt = this.#released(ordinal, decided.approval, 'approved', recordedReviewers(decided), decided.recorded_reason ?? decided.reason)
     if (receipt === undefined) return this.#unavailable(undefined)
     if (sure) {
       try {
@@ -469,10 +466,6 @@ function endOfHold(over: AbortSignal, session: AbortSignal, client: AbortSignal 
   if (over.aborted) return { cause: 'expired', message: 'nobody approved in time', hint: 'Nothing was executed. Run the command again when a reviewer is available.' }
   const why = error instanceof SpoolError ? error.message : 'the control plane can not be reached'
   return { cause: 'unavailable', message: `no approval can be had: ${why}`, hint: 'Nothing was executed. Try again later.' }
-}
-
-function capParameter(value: string | null): string | null {
-  return value !== null && value.length > defaults.maxParameterBytes ? `${value.slice(0, defaults.maxParameterBytes)}…` : value
 }
 
 /** Settles like the promise, or rejects as soon as the signal aborts; leaves no listener behind. */

@@ -95,4 +95,6 @@ export interface SessionTerms {
   readonly record_input: boolean
   /** Whether the values that are bound to a command stand in its record. */
   readonly record_parameters: boolean
+  /** What of a command's text stays in its record: its shape without values, or its digest alone. Absent: all of it. */
+  readonly record_statements?: 'normalised' | 'digest'
 }

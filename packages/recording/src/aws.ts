@@ -14,7 +14,7 @@ export interface AwsAccess {
 
 export interface AwsRequest {
   readonly service: 's3' | 'kms'
-  readonly method: 'GET' | 'PUT' | 'POST'
+  readonly method: 'GET' | 'PUT' | 'POST' | 'DELETE'
   readonly path: string
   readonly headers?: Readonly<Record<string, string>>
   readonly body?: Uint8Array

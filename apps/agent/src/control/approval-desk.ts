@@ -90,7 +90,7 @@ export class RemoteApprovalDesk implements ApprovalDesk {
         commandId: String(ask.command),
         digest: ask.digest,
         commandJson: JSON.stringify(ask.content),
-        holdJson: JSON.stringify(ask.forgetParameters ? { ...ask.hold, forget_parameters: true } : ask.hold),
+        holdJson: JSON.stringify({ ...ask.hold, ...(ask.forgetParameters ? { forget_parameters: true } : {}), ...(ask.recorded === undefined ? {} : { recorded: ask.recorded }) }),
       },
     })
   }

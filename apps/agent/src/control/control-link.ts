@@ -23,19 +23,21 @@ const decision = base.extend({
   reason: z.string(),
   reviewers: z.array(z.string()),
   recorded_reviewers: z.array(z.string()).exactOptional(),
+  recorded_reason: z.string().exactOptional(),
   iat: z.number(),
   exp: z.number(),
 })
 const lease = base.extend({ sids: z.array(z.string()), versions: z.array(z.number().int()), exp: z.number() })
 const ack = base.extend({ seq: z.number().int().min(0) })
-const kill = base.extend({ sid: z.string(), reason: z.string() })
+const kill = base.extend({ sid: z.string(), reason: z.string(), recorded: z.string().exactOptional() })
 
 export interface ControlHandlers {
   held(payload: z.infer<typeof held>): void
   decided(payload: z.infer<typeof decision>): void
   lease(payload: z.infer<typeof lease>): void
   ack(seq: number): void
-  kill(sid: string, reason: string): void
+  /** @param recorded the reason as it stands in the log */
+  kill(sid: string, reason: string, recorded: string): void
   /** A grant update, still to be verified as a grant. */
   grant(jws: string): void
   /** A relay to the control plane came up. */
@@ -135,8 +137,8 @@ export class ControlLink {
       case jwsType.ack:
         return handlers.ack(ack.parse(payload).seq)
       case jwsType.kill: {
-        const { sid, reason } = kill.parse(payload)
-        return handlers.kill(sid, reason)
+        const { sid, reason, recorded } = kill.parse(payload)
+        return handlers.kill(sid, reason, recorded ?? reason)
       }
       default:
         this.log.warn({}, 'message of the control plane has an unknown type')

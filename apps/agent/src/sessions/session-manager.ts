@@ -162,6 +162,7 @@ export class SessionManager {
     const guard = new SessionGuard({
       grant,
       actions: registered.actions,
+      withoutValues: registered.withoutValues,
       spool: this.#o.spool,
       approvals: this.#o.approvals,
       signal: controller.signal,
@@ -227,9 +228,10 @@ export class SessionManager {
     }
   }
 
-  kill(sid: string, reason: string): void {
+  /** @param recorded the reason as it stands in the log */
+  kill(sid: string, reason: string, recorded = reason): void {
     if (!this.#live.has(sid)) this.#overtake(sid)
-    this.#end(sid, { reason: 'killed', detail: reason, message: `Sallyport: the session was ended: ${reason}`, hint: 'Ask your platform team, or connect again with a valid credential.' })
+    this.#end(sid, { reason: 'killed', detail: recorded, message: `Sallyport: the session was ended: ${reason}`, hint: 'Ask your platform team, or connect again with a valid credential.' })
   }
 
   /** Takes no new session, waits for the live ones, then ends what is left. */

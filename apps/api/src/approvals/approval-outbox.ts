@@ -4,10 +4,11 @@ import { ModuleRef } from '@nestjs/core'
 import { Subject } from 'rxjs'
 import { AgentLinkService } from '../nodes/agent-link.service.js'
 import { NotifyService } from '../notify/notify.service.js'
+import { personOf, textWith } from '../privacy/identifiers.js'
 import { PseudonymsService } from '../privacy/pseudonyms.service.js'
 import { requirementsOf, votesOf } from './approval-item.js'
 import type { ApprovalState } from './approvals.dto.js'
-import type { ApprovalWithVotes } from './approvals.repository.js'
+import { ApprovalsRepository, type ApprovalWithVotes } from './approvals.repository.js'
 
 /** How long a signed decision is good for: it must reach the agent, not lie about. */
 const decisionLifeSeconds = 60
@@ -27,6 +28,7 @@ export class ApprovalOutbox {
   readonly changes = new Subject<ApprovalChange>()
 
   constructor(
+    private readonly repository: ApprovalsRepository,
     private readonly notify: NotifyService,
     private readonly pseudonyms: PseudonymsService,
     private readonly modules: ModuleRef,
@@ -57,7 +59,9 @@ export class ApprovalOutbox {
     const now = Math.floor(Date.now() / 1000)
     const life = now + decisionLifeSeconds
     const reviewers = votesOf(approval).filter((vote) => (state === 'approved' ? vote.verdict === 'approve' : vote.verdict === 'reject'))
-    const pseudonyms = await this.pseudonyms.of({ persons: reviewers.map(({ user }) => ({ names: [user], addresses: [] })), perhaps: [] })
+    const session = await this.repository.session(approval.sessionId)
+    const asking = session && personOf(session)
+    const pseudonyms = await this.pseudonyms.of({ persons: [...reviewers.map(({ user }) => ({ names: [user], addresses: [] })), ...(asking ? [asking] : [])], perhaps: [] })
     const payload: ApprovalDecisionPayload = {
       agent: approval.agentId,
       sid: approval.sessionId,
@@ -68,6 +72,7 @@ export class ApprovalOutbox {
       reason: approval.reason ?? '',
       reviewers: reviewers.map((vote) => vote.user),
       recorded_reviewers: reviewers.map((vote) => pseudonyms.get(vote.user) ?? vote.user),
+      recorded_reason: textWith(approval.reason ?? '', pseudonyms),
       iat: now,
       exp: state === 'approved' ? Math.min(life, Math.floor(approval.expiresAt.getTime() / 1000)) : life,
     }

@@ -47,21 +47,26 @@ export interface ApprovalItem {
 
 const jsonObject = z.record(z.string(), z.json())
 
+const effectsSchema = z
+  .array(
+    z.object({
+      action: z.string().max(200),
+      resource: z.string().max(2000),
+      implied: z.literal(true).optional(),
+      harmless: z.literal(true).optional(),
+      details: jsonObject.optional(),
+    }),
+  )
+  .max(10_000)
+
+/** What may stay of a command when it is decided, and stand in events: the policy keeps its statement out of records. */
+export const recordedSchema = z.object({ text: z.string().max(1024 * 1024), effects: effectsSchema, statement_excluded: z.enum(['normalised', 'digest']) })
+
 /** command_json of an ApprovalRequest. */
 export const commandSchema = z.object({
   text: z.string().max(1024 * 1024),
   parameters: z.array(z.string().nullable()).max(65_535).optional(),
-  effects: z
-    .array(
-      z.object({
-        action: z.string().max(200),
-        resource: z.string().max(2000),
-        implied: z.literal(true).optional(),
-        harmless: z.literal(true).optional(),
-        details: jsonObject.optional(),
-      }),
-    )
-    .max(10_000),
+  effects: effectsSchema,
   facts: jsonObject.optional(),
 })
 export type HeldCommand = z.infer<typeof commandSchema>
@@ -75,5 +80,6 @@ export const holdSchema = z.object({
   timeout_seconds: z.number().int().positive(),
   /** The policy excludes parameters from records: they go when the approval ends. */
   forget_parameters: z.literal(true).optional(),
+  recorded: recordedSchema.optional(),
 })
 export type HeldFor = z.infer<typeof holdSchema>

@@ -21,6 +21,8 @@ export interface NewApproval extends Pick<Approval, 'id' | 'sessionId' | 'agentI
   readonly facts: unknown
   readonly requirements: unknown
   readonly forgetParameters: boolean
+  /** What takes the command's place when it is decided; undefined: it stays. */
+  readonly recorded: { readonly text: string; readonly effects: unknown } | undefined
 }
 
 const json = (value: unknown): Prisma.InputJsonValue => JSON.parse(JSON.stringify(value))
@@ -95,13 +97,14 @@ export class ApprovalsRepository {
     return rows.length === 1
   }
 
-  async create(tx: Transaction, { parameters, effects, facts, requirements, ...rest }: NewApproval): Promise<void> {
+  async create(tx: Transaction, { parameters, effects, facts, requirements, recorded, ...rest }: NewApproval): Promise<void> {
     const data = {
       ...rest,
       parameters: parameters === undefined ? Prisma.DbNull : json(parameters),
       effects: json(effects),
       facts: facts === undefined ? Prisma.DbNull : json(facts),
       requirements: json(requirements),
+      recorded: recorded === undefined ? Prisma.DbNull : json(recorded),
       state: 'pending',
     }
     await tx.approval.create({ data })
@@ -114,6 +117,7 @@ export class ApprovalsRepository {
   async decide(tx: Transaction, id: string, state: string, reason: string, at: Date): Promise<void> {
     await tx.approval.update({ where: { id }, data: { state, reason, decidedAt: at } })
     await tx.approval.updateMany({ where: { id, forgetParameters: true }, data: { parameters: Prisma.DbNull } })
+    await tx.$executeRaw`UPDATE approval SET text = recorded ->> 'text', effects = recorded -> 'effects', facts = NULL, parameters = NULL WHERE id = ${id}::uuid AND recorded IS NOT NULL`
   }
 
   async due(now: Date, limit: number): Promise<string[]> {

@@ -3,6 +3,7 @@ import { Injectable, Logger } from '@nestjs/common'
 import { v7 as uuid } from 'uuid'
 import { EventsService } from '../audit/events.service.js'
 import type { Session } from '../generated/prisma/client.js'
+import { PseudonymsService } from '../privacy/pseudonyms.service.js'
 import { effectOf } from './approval-item.js'
 import { ApprovalOutbox } from './approval-outbox.js'
 import { commandSchema, holdSchema, type HeldCommand, type HeldFor } from './approvals.dto.js'
@@ -39,6 +40,7 @@ export class ApprovalsService {
     private readonly decisions: DecisionsService,
     private readonly outbox: ApprovalOutbox,
     private readonly events: EventsService,
+    private readonly pseudonyms: PseudonymsService,
   ) {}
 
   /**
@@ -86,12 +88,13 @@ export class ApprovalsService {
     const full: Command = { text, effects: effects.map(effectOf), ...(parameters ? { parameters } : {}), ...(facts ? { facts } : {}) }
     const ids = await this.repository.documentIds(session.target, session.identityKind, session.identity)
     const targets = [session.target, ...(ids.target === undefined ? [] : [ids.target])]
-    const identities = [session.identity, ...(ids.identity === undefined ? [] : [ids.identity])]
+    const identities = [await this.pseudonyms.ofIdentity(session.identityKind, session.identity), session.identity, ...(ids.identity === undefined ? [] : [ids.identity])]
     return targets.some((target) => identities.some((identity) => commandDigest(full, { session: session.id, target, identity }) === asked.digest))
   }
 
   async #store(agentId: string, asked: ApprovalAsked, session: Session, command: HeldCommand, hold: HeldFor): Promise<void> {
     const id = uuid()
+    const shown = hold.recorded ?? command
     const createdAt = new Date()
     const timeout = Math.min(hold.timeout_seconds, maxTimeoutSeconds)
     const expiresAt = new Date(Math.min(createdAt.getTime() + timeout * 1000, session.expiresAt.getTime()))
@@ -114,6 +117,7 @@ export class ApprovalsService {
         facts: command.facts,
         requirements: hold.requirements,
         forgetParameters: hold.forget_parameters ?? false,
+        recorded: hold.recorded,
         createdAt,
         expiresAt,
       })
@@ -124,8 +128,9 @@ export class ApprovalsService {
           session: session.id,
           command: asked.commandId,
           digest: asked.digest,
-          text: command.text.slice(0, 64 * 1024),
-          effects: command.effects.map(effectOf),
+          text: shown.text.slice(0, 64 * 1024),
+          ...(hold.recorded === undefined ? {} : { statement_excluded: hold.recorded.statement_excluded }),
+          effects: shown.effects.map(effectOf),
           requirements: hold.requirements,
           expires_at: expiresAt.toISOString(),
         },

@@ -1,7 +1,7 @@
 import { Injectable, Logger } from '@nestjs/common'
 import { ModuleRef } from '@nestjs/core'
 import { eventPart } from '@sallyport/audit-log'
-import { personOf, personsOfEvent, type PersonNamed } from '../privacy/identifiers.js'
+import { personOf, personsOfEvent, type IdentityFacts, type PersonNamed } from '../privacy/identifiers.js'
 import { PseudonymsService } from '../privacy/pseudonyms.service.js'
 import type { SealedPart } from '../recordings/recording-parts.repository.js'
 import { RecordingPartsService } from '../recordings/recording-parts.service.js'
@@ -100,6 +100,12 @@ export class EventsService {
       return before !== undefined && eventPart(before) !== eventPart(event.body) ? [prepareForked(agentId, firstSeq + BigInt(i), eventPart(event.body), now)] : []
     })
     if (forked.length > 0) await this.writer.submit({ events: forked })
+  }
+
+  /** A reason that an agent is to write into a session's record: with pseudonyms for whoever the session is of. */
+  async recordedReason(session: IdentityFacts, reason: string): Promise<string> {
+    const person = personOf(session)
+    return this.pseudonyms.inText(reason, person ? [person] : [])
   }
 
   /** Called when a session is over, by its agent's word, a kill or a loss. */

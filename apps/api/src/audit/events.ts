@@ -143,6 +143,8 @@ export interface ApprovalRequested {
   readonly command: string
   readonly digest: string
   readonly text: string
+  /** The policy keeps statements out of records: the text is without values, or empty. */
+  readonly statement_excluded?: 'normalised' | 'digest'
   readonly effects: readonly Effect[]
   readonly requirements: readonly HoldRequirement[]
   readonly expires_at: string

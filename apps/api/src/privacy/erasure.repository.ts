@@ -1,3 +1,4 @@
+import { isIP } from 'node:net'
 import { Injectable } from '@nestjs/common'
 import { PrismaService } from '../database/prisma.service.js'
 import { Prisma } from '../generated/prisma/client.js'
@@ -5,18 +6,34 @@ import { erasedChannel } from './pseudonyms.service.js'
 import { wordsReplaced } from './identifiers.js'
 import type { Transaction } from './persons.repository.js'
 
-/** Columns that hold one name and nothing else. */
-const nameColumns: readonly (readonly [table: string, column: string])[] = [
-  ['session', 'actor'], ['session', 'client_address'], ['credential', 'actor'], ['credential', 'revoked_by'], ['vote', 'user'], ['api_token', 'user'], ['enrolment_token', 'created_by'],
-  ['legal_hold', 'created_by'], ['legal_hold', 'released_by'], ['document', 'author'], ['document_version', 'author'],
-]
-/** JSON objects whose values may be names. */
+/** JSON objects whose values may be names, or numbers that stand for a person only as the whole value. */
 const objectColumns: readonly (readonly [table: string, column: string])[] = [['session', 'claims'], ['session', 'parameters'], ['credential', 'claims']]
-/** Words of people and of the system. */
-const textColumns: readonly (readonly [table: string, key: string, column: string])[] = [
-  ['session', 'id', 'end_reason'], ['approval', 'id', 'reason'], ['vote', 'id', 'reason'], ['legal_hold', 'id', 'reason'], ['document_version', 'id', 'text'], ['document_version', 'id', 'reason'],
-]
+
+/**
+ * What is not searched for names: the log (it holds pseudonyms, and must not change), documents in force (they are the
+ * administrators' to change), and what nobody writes names into. All other tables are, those of later versions too.
+ */
+const untouched = new Set(['event_tombstone', 'audit_head', 'audit_tree', 'audit_checkpoint', 'person', 'person_identifier', 'document', 'key', 'recording', 'recording_part', 'recording_leftover', '_prisma_migrations'])
+/** What a command said: approvals are bound to it. And names of things, which a person's may happen to equal. */
+const untouchedColumns = new Set([
+  'node.name', 'sink_state.name', 'sink_dead_letter.sink', 'session.target', 'session.protocol', 'credential.target', 'legal_hold.target', 'enrolment_token.name',
+  'approval.text', 'approval.parameters', 'approval.effects', 'approval.facts', 'approval.requirements', 'document.text',
+])
 const shortest = 3
+
+interface Column {
+  readonly table: string
+  readonly column: string
+  /** As information_schema calls it. */
+  readonly type: string
+}
+
+/** Names of tables and columns can't be parameters; these are from the catalogue. */
+const quoted = (name: string): Prisma.Sql => Prisma.raw(`"${name.replaceAll('"', '""')}"`)
+
+/** As {@link wordsReplaced} does it, for PostgreSQL. */
+const wordPattern = (name: string): string =>
+  `(?<![[:alnum:]_.@-])${name.replaceAll(/[^\p{L}\p{N}]/gu, (char) => `\\${char}`)}(?![[:alnum:]_@-]|\\.[[:alnum:]])`
 
 /** What the control plane's own tables, which aren't the log, know of a person. */
 @Injectable()
@@ -43,10 +60,15 @@ export class ErasureRepository {
     return rows.map(({ id }) => id)
   }
 
-  /** Puts the pseudonym in the place of the name, everywhere outside the log. */
-  async replace(tx: Transaction, name: string, pseudonym: string): Promise<void> {
-    for (const [table, column] of nameColumns) {
-      await tx.$executeRaw`UPDATE ${Prisma.raw(`"${table}"`)} SET ${Prisma.raw(`"${column}"`)} = ${pseudonym} WHERE ${Prisma.raw(`"${column}"`)} = ${name}`
+  /**
+   * Puts the pseudonym in the place of the name, everywhere outside the log.
+   * @param own all names of the person, and what stands for them: whose the rows with shared addresses are
+   */
+  async replace(tx: Transaction, name: string, pseudonym: string, own: readonly string[]): Promise<void> {
+    // Others may have come from the same address: theirs stay.
+    if (isIP(name) !== 0) {
+      await tx.$executeRaw`UPDATE session SET client_address = ${pseudonym} WHERE client_address = ${name} AND identity_kind = 'user' AND identity = ANY(${[...own]}::text[])`
+      return
     }
     for (const table of ['session', 'credential']) {
       await tx.$executeRaw`UPDATE ${Prisma.raw(`"${table}"`)} SET identity = ${pseudonym} WHERE identity_kind = 'user' AND identity = ${name}`
@@ -57,16 +79,34 @@ export class ErasureRepository {
         UPDATE ${Prisma.raw(`"${table}"`)} SET ${object} = (SELECT jsonb_object_agg(key, CASE WHEN value = to_jsonb(${name}::text) AND key NOT IN ('run_id', 'run_number', 'job_id') THEN to_jsonb(${pseudonym}::text) ELSE value END) FROM jsonb_each(${object}))
         WHERE jsonb_typeof(${object}) = 'object' AND EXISTS (SELECT 1 FROM jsonb_each(${object}) WHERE value = to_jsonb(${name}::text))`
     }
+    await tx.$executeRaw`UPDATE document SET author = ${pseudonym} WHERE author = ${name}`
     await tx.$executeRaw`UPDATE document_version SET text = NULL, name = ${pseudonym} WHERE kind = 'User' AND name = ${name}`
     await tx.account.deleteMany({ where: { OR: [{ name }, { email: name }, { subject: name }] } })
     await tx.savedSearch.deleteMany({ where: { owner: name } })
-    if (name.length >= shortest && !/^\d+$/.test(name)) for (const place of textColumns) await this.#replaceWords(tx, place, name, pseudonym)
+    for (const column of await this.#columns(tx)) await this.#replaceIn(tx, column, name, pseudonym)
   }
 
-  async #replaceWords(tx: Transaction, [table, key, column]: (typeof textColumns)[number], name: string, pseudonym: string): Promise<void> {
-    const [from, id, text] = [Prisma.raw(`"${table}"`), Prisma.raw(`"${key}"`), Prisma.raw(`"${column}"`)]
-    const rows = await tx.$queryRaw<{ id: string; text: string }[]>`SELECT ${id}::text AS id, ${text} AS text FROM ${from} WHERE position(${name} IN ${text}) > 0`
-    for (const row of rows) await tx.$executeRaw`UPDATE ${from} SET ${text} = ${wordsReplaced(row.text, name, pseudonym)} WHERE ${id}::text = ${row.id}`
+  /** Columns of text and JSON of all tables that there are. */
+  async #columns(tx: Transaction): Promise<Column[]> {
+    const rows = await tx.$queryRaw<Column[]>`
+      SELECT c.table_name::text AS "table", c.column_name::text AS "column", c.data_type::text AS type FROM information_schema.columns c
+      JOIN pg_class t ON t.relname = c.table_name AND t.relnamespace = current_schema()::regnamespace
+      WHERE c.table_schema = current_schema() AND t.relkind = 'r' AND NOT t.relispartition AND c.is_generated = 'NEVER'
+        AND (c.data_type IN ('text', 'character varying', 'json', 'jsonb') OR c.udt_name = '_text') ORDER BY 1, 2`
+    return rows.filter(({ table, column }) => !untouched.has(table) && !untouchedColumns.has(`${table}.${column}`))
+  }
+
+  /** Names as whole words. Numbers, and what is shorter than three letters, only where nothing else stands: they would be anywhere. */
+  async #replaceIn(tx: Transaction, { table, column, type }: Column, name: string, pseudonym: string): Promise<void> {
+    const [of, field] = [quoted(table), quoted(column)]
+    if (name.length < shortest || /^\d+$/.test(name)) {
+      if (type === 'text' && name.length >= shortest) await tx.$executeRaw`UPDATE ${of} SET ${field} = ${pseudonym} WHERE ${field} = ${name}`
+      return
+    }
+    const json = type === 'json' || type === 'jsonb'
+    const pattern = wordPattern(json ? JSON.stringify(name).slice(1, -1) : name)
+    const back = json ? Prisma.raw(`::${type}`) : type === 'ARRAY' ? Prisma.raw('::text[]') : Prisma.empty
+    await tx.$executeRaw`UPDATE ${of} SET ${field} = regexp_replace(${field}::text, ${pattern}, ${pseudonym}, 'g')${back} WHERE ${field}::text ~ ${pattern}`
   }
 
   /** Documents in force that still hold the name as a word. */

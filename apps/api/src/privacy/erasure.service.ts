@@ -46,7 +46,7 @@ export class ErasureService {
       if ((await this.repository.liveSessions(tx, names)) > 0) throw conflict('LIVE_SESSIONS', 'There are live sessions of this person.', 'End them first: sallyport sessions kill.')
       const holds = await this.repository.holds(tx, names, [...all.values()])
       if (holds.length > 0) throw conflict('UNDER_HOLD', `What this person did is under legal hold (${holds.slice(0, 3).join(', ')}).`, 'Who did it is part of what is held. Release the hold first.')
-      for (const [name, pseudonym] of all) await this.repository.replace(tx, name, pseudonym)
+      for (const [name, pseudonym] of all) await this.repository.replace(tx, name, pseudonym, [...all.keys(), ...all.values()])
       for (const id of persons.keys()) await this.persons.forget(tx, id, new Date())
       const named = await this.repository.namedIn(tx, names)
       const told = [...all].reduce((text, [name, pseudonym]) => wordsReplaced(text, name, pseudonym), reason)

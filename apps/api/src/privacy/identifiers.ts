@@ -84,23 +84,27 @@ const freeText = new Set(['reason', 'message', 'detail', 'query'])
 
 /** The event with pseudonyms in the places of everything that `pseudonyms` knows. Nothing else is changed. */
 export function withPseudonyms(event: ControlPlaneEventBody, pseudonyms: ReadonlyMap<string, string>): object {
-  if (pseudonyms.size === 0) return event
   const facts = factsOf(event)
   const entries = Object.entries(event).map(([name, value]: [string, unknown]): [string, unknown] => {
     if (name === 'identity' && isFields(value)) return [name, { ...value, ...(value['kind'] === 'user' ? { name: swapped(value['name'], pseudonyms) } : {}) }]
     if (name === 'claims' && facts) return [name, claimsWith(textsOf(value), facts, pseudonyms)]
     if (name === 'client_address') return [name, typeof value === 'string' ? addressWith(value, pseudonyms) : value]
-    if (['by', 'user', 'actor', 'held_identity'].includes(name)) return [name, swapped(value, pseudonyms)]
+    // What a client called itself.
+    if (name === 'user' && typeof value === 'string') return [name, pseudonyms.get(value) ?? disarmed(value)]
+    if (['by', 'actor', 'held_identity'].includes(name)) return [name, swapped(value, pseudonyms)]
     if (name === 'reviewers' && Array.isArray(value)) return [name, value.map((reviewer: unknown) => swapped(reviewer, pseudonyms))]
     if (name === 'changes' && Array.isArray(value)) return [name, value.map((change: unknown) => (isFields(change) && change['kind'] === 'User' ? { ...change, name: swapped(change['name'], pseudonyms) } : change))]
-    return freeText.has(name) ? [name, inText(value, pseudonyms)] : [name, value]
+    // An erasure's reason has pseudonyms already.
+    if (freeText.has(name)) return [name, event.kind === 'privacy.erased' ? value : inText(value, pseudonyms)]
+    return [name, value]
   })
   return Object.fromEntries(entries)
 }
 
-/** The claims of a session or credential, with pseudonyms for what names a person. */
+/** The claims of a session or credential, with pseudonyms for what names a person, and for the person's names in what else is claimed: `refs/heads/dana/fix`. */
 export function claimsWith(claims: Readonly<Record<string, string>>, facts: IdentityFacts, pseudonyms: ReadonlyMap<string, string>): Record<string, string> {
-  return Object.fromEntries(Object.entries(claims).map(([name, value]) => [name, isPersonalClaim(name, value, facts) ? (pseudonyms.get(value) ?? value) : value]))
+  const own = new Map((personOf(facts)?.names ?? []).flatMap((name) => (pseudonyms.has(name) ? [[name, pseudonyms.get(name) ?? name]] : [])))
+  return Object.fromEntries(Object.entries(claims).map(([name, value]) => [name, isPersonalClaim(name, value, facts) ? (pseudonyms.get(value) ?? value) : textWith(value, own)]))
 }
 
 /** `192.0.2.1:4711` keeps its port. */
@@ -117,8 +121,15 @@ const swapped = (value: unknown, pseudonyms: ReadonlyMap<string, string>): unkno
 /** Names as whole words: `ada` isn't in `adapter`. Numbers, and what is shorter than three letters, would be anywhere. */
 function inText(value: unknown, pseudonyms: ReadonlyMap<string, string>): unknown {
   if (isFields(value)) return Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, inText(inner, pseudonyms)]))
-  if (typeof value !== 'string') return value
-  return [...pseudonyms].reduce((text, [name, pseudonym]) => (name.length < 3 || /^\d+$/.test(name) ? text : wordsReplaced(text, name, pseudonym)), value)
+  return typeof value === 'string' ? textWith(value, pseudonyms) : value
+}
+
+/** What people write must not look as if the control plane had put it there: it would be read back to whoever sees it. */
+const disarmed = (text: string): string => text.replaceAll(/person-(?=[a-z2-7]{26})/g, 'person_')
+
+/** Text with pseudonyms for the names in it. */
+export function textWith(text: string, pseudonyms: ReadonlyMap<string, string>): string {
+  return [...pseudonyms].reduce((changed, [name, pseudonym]) => (name.length < 3 || /^\d+$/.test(name) ? changed : wordsReplaced(changed, name, pseudonym)), disarmed(text))
 }
 
 /** `name` replaced wherever it stands as a word of its own. */

@@ -1,10 +1,10 @@
 import { Injectable } from '@nestjs/common'
 import { ModuleRef } from '@nestjs/core'
-import { eventPart } from '@sallyport/audit-log'
 import { DirectoryService, type Person } from '../access/directory.service.js'
 import { NotifyService } from '../notify/notify.service.js'
-import type { Mentioned, PersonNamed } from './identifiers.js'
+import { textWith, type Mentioned, type PersonNamed } from './identifiers.js'
 import { isPseudonym, PersonsRepository, pseudonymPattern } from './persons.repository.js'
+import { readBack } from './reading.js'
 
 /** Tells every replica that a person was erased: nothing remembered may bring the names back. */
 export const erasedChannel = 'sallyport_erased'
@@ -50,6 +50,11 @@ export class PseudonymsService {
     return found
   }
 
+  /** What stands for an identity in what is hashed: a digest over a name could be found by trying names. A workload's is its name. */
+  async ofIdentity(kind: string, name: string): Promise<string> {
+    return kind === 'user' ? ((await this.#ofPerson({ names: [name], addresses: [] })).get(name) ?? name) : name
+  }
+
   /** Pseudonyms of those names that are a person's; others are left out. */
   async known(names: readonly string[]): Promise<ReadonlyMap<string, string>> {
     const found = new Map<string, string>()
@@ -82,29 +87,19 @@ export class PseudonymsService {
 
   /** A text with names for pseudonyms, as far as they were fetched and can be told. */
   open(text: string): string {
-    return this.#replaced(text, (name) => name)
+    return text.includes('person-') ? text.replaceAll(pseudonymPattern, (pseudonym) => this.#names.get(pseudonym) ?? pseudonym) : text
   }
 
-  /**
-   * A stored body with names for pseudonyms, in what the control plane wrote itself and among the reviewers that an agent's record names; never in what
-   * a client, a target or a person wrote at an agent. Fetches what it needs.
-   */
+  /** A stored body with names for pseudonyms where the control plane put those, and nowhere else. Fetches what it needs. */
   async openBody(body: string): Promise<string> {
     if (!body.includes('person-')) return body
     await this.prefetch([body])
-    const record = eventPart(body)
-    const head = body.slice(0, body.length - record.length - 1)
-    const own = head.includes('"source":"control-plane"') || head.includes('"kind":"command.released"')
-    const inJson = (name: string): string => JSON.stringify(name).slice(1, -1)
-    return `${this.#replaced(head, inJson)}${own ? this.#replaced(record, inJson) : record}${body.slice(-1)}`
+    return readBack(body, (text) => this.open(text)) ?? body
   }
 
-  #replaced(text: string, written: (name: string) => string): string {
-    if (!text.includes('person-')) return text
-    return text.replaceAll(pseudonymPattern, (pseudonym) => {
-      const name = this.#names.get(pseudonym)
-      return name === undefined ? pseudonym : written(name)
-    })
+  /** What agents are to write in the place of these words: with pseudonyms for these people. */
+  async inText(text: string, persons: readonly PersonNamed[]): Promise<string> {
+    return textWith(text, await this.of({ persons, perhaps: [] }))
   }
 
   async #ofPerson({ names, addresses }: PersonNamed): Promise<ReadonlyMap<string, string>> {

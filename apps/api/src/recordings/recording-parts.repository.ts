@@ -40,6 +40,12 @@ export class RecordingPartsRepository {
       SELECT session, first, last, sha256, store, decode(data, 'hex'), bytes, now()
       FROM jsonb_to_recordset(${JSON.stringify(rows)}::jsonb) AS r(session uuid, first bigint, last bigint, sha256 text, store text, data text, bytes int)
       ON CONFLICT DO NOTHING`
+    // Another part may stand in the place already; this one then stays on the list of what is to go.
+    if (parts.some(({ data }) => data === null)) {
+      await tx.$executeRaw`
+        DELETE FROM recording_leftover l USING recording_part p WHERE l.session_id = ANY(${parts.map(({ session }) => session)}::uuid[])
+          AND p.session_id = l.session_id AND p.first_seq = l.first_seq AND p.last_seq = l.last_seq AND p.sha256 = l.sha256`
+    }
   }
 
   /** Parts that may hold the payload of a record; more than one where an agent sent records again in other batches. */

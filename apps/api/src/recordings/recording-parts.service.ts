@@ -3,6 +3,7 @@ import { contentOf, decodeChunks, digestOf } from '@sallyport/kit'
 import { KeyError, openPart, PartError, sealPart, StoreError, type Piece } from '@sallyport/recording'
 import { z } from 'zod'
 import { conflict, Problem } from '../problem/problem.js'
+import { LeftoversRepository } from './leftovers.repository.js'
 import { RecordingKeysService } from './recording-keys.service.js'
 import { RecordingPartsRepository, type PartRow, type SealedPart } from './recording-parts.repository.js'
 import { RecordingsConfig } from './recordings.config.js'
@@ -37,6 +38,7 @@ export class RecordingPartsService {
     private readonly repository: RecordingPartsRepository,
     private readonly keys: RecordingKeysService,
     private readonly config: RecordingsConfig,
+    private readonly leftovers: LeftoversRepository,
   ) {}
 
   /**
@@ -51,7 +53,10 @@ export class RecordingPartsService {
       const place = { session, first: own[0]?.seq ?? 0n, last: own.at(-1)?.seq ?? 0n }
       const data = sealPart(await this.keys.forWriting(session), place, own)
       const name = { ...place, sha256: digestOf(data) }
-      if (store !== undefined) await store.put(name, data)
+      if (store !== undefined) {
+        await this.leftovers.expect({ ...name, store: store.id })
+        await store.put(name, data)
+      }
       return { ...name, store: store?.id ?? 'postgres', data: store === undefined ? data : null, bytes: data.length }
     }
     const parts: SealedPart[] = []

@@ -79,8 +79,13 @@ export class RetentionRepository {
   async #forget(tx: Transaction, sessions: readonly string[]): Promise<void> {
     const named = Prisma.sql`e.kind IN ('recording', 'command.end')`
     await tx.$executeRaw`
-      DELETE FROM recording_part p WHERE p.session_id = ANY(${[...sessions]}::uuid[])
-        AND NOT EXISTS (SELECT 1 FROM event e WHERE e.session_id = p.session_id AND ${named} AND e.source_seq BETWEEN p.first_seq AND p.last_seq)`
+      WITH gone AS (
+        DELETE FROM recording_part p WHERE p.session_id = ANY(${[...sessions]}::uuid[])
+          AND NOT EXISTS (SELECT 1 FROM event e WHERE e.session_id = p.session_id AND ${named} AND e.source_seq BETWEEN p.first_seq AND p.last_seq)
+        RETURNING session_id, first_seq, last_seq, sha256, store)
+      INSERT INTO recording_leftover (session_id, first_seq, last_seq, sha256, store, due_at)
+      SELECT session_id, first_seq, last_seq, sha256, store, now() FROM gone WHERE store <> 'postgres'
+      ON CONFLICT (session_id, first_seq, last_seq, sha256) DO UPDATE SET due_at = excluded.due_at`
     await tx.$executeRaw`
       DELETE FROM recording r WHERE r.session_id = ANY(${[...sessions]}::uuid[])
         AND NOT EXISTS (SELECT 1 FROM event e WHERE e.session_id = r.session_id AND ${named})`

@@ -8,6 +8,7 @@ import { EventsService } from '../audit/events.service.js'
 import { ENVIRONMENT, readConfig, type Environment } from '../config/environment.js'
 import { DocumentsService } from '../documents/documents.service.js'
 import { KeysService } from '../keys/keys.service.js'
+import { LeftoversService } from '../recordings/leftovers.service.js'
 import { RetentionRepository, type Expired } from './retention.repository.js'
 
 export interface RetentionReport {
@@ -39,6 +40,7 @@ export class RetentionService implements OnApplicationBootstrap, OnApplicationSh
     private readonly events: EventsService,
     private readonly checkpoints: CheckpointsService,
     private readonly keys: KeysService,
+    private readonly leftovers: LeftoversService,
     @Inject(ENVIRONMENT) environment: Environment,
   ) {
     this.#everyMs = readConfig(settingsSchema, environment).SALLYPORT_RETENTION_MINUTES * 60_000
@@ -85,6 +87,7 @@ export class RetentionService implements OnApplicationBootstrap, OnApplicationSh
       reports.push({ class: name, document, events, bytes })
     }
     await this.repository.dropEmptyMonths()
+    await this.leftovers.clean()
     return reports
   }
 

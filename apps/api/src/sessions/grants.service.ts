@@ -6,6 +6,7 @@ import { HttpConfig } from '../config/http.config.js'
 import type { Identity } from '../identity/identity.service.js'
 import { KeysService } from '../keys/keys.service.js'
 import { NodesRepository } from '../nodes/nodes.repository.js'
+import { PseudonymsService } from '../privacy/pseudonyms.service.js'
 import type { ResolvedWithHash } from '../policies/policies.service.js'
 import { SessionsConfig } from './sessions.config.js'
 
@@ -25,6 +26,7 @@ export class GrantsService {
   constructor(
     private readonly keys: KeysService,
     private readonly nodes: NodesRepository,
+    private readonly pseudonyms: PseudonymsService,
     private readonly http: HttpConfig,
     private readonly config: SessionsConfig,
   ) {}
@@ -42,7 +44,7 @@ export class GrantsService {
       iat: now,
       exp,
       lease: Math.min(exp, now + this.config.leaseSeconds),
-      identity: { kind: identity.kind, id: identity.name, name: identity.name, groups: identity.groups, claims: identity.claims },
+      identity: { kind: identity.kind, id: await this.pseudonyms.ofIdentity(identity.kind, identity.name), name: identity.name, groups: identity.groups, claims: identity.claims },
       target: { id: target.name, name: target.name, protocol: target.spec.protocol, labels: target.labels, spec: target.spec.connection },
       rules: policy.rules,
       masks: policy.masks,

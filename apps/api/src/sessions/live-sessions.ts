@@ -1,3 +1,4 @@
+import { setTimeout } from 'node:timers/promises'
 import { Injectable, Logger } from '@nestjs/common'
 import { jwsType, type KillPayload } from '@sallyport/kit'
 import { EventsService } from '../audit/events.service.js'
@@ -11,12 +12,17 @@ import { SessionsService, type SessionRow, type SessionSelection } from './sessi
 const channel = 'sallyport_kill'
 const maxReasonLength = 300
 const maxByLength = 200
+const recordedMilliseconds = 500
+/** What is recorded when nobody can say in time what stands for a name. */
+const unnamed = 'ended by the control plane'
 
 interface Kill {
   readonly session: string
   readonly agent: string
   readonly gateway: string
   readonly reason: string
+  /** As the agent is to record it. */
+  readonly recorded: string
 }
 
 /** Ends live sessions, on every gateway and agent of every replica, and keeps their grants current. */
@@ -74,7 +80,7 @@ export class LiveSessions extends SessionsService {
   async #kill(session: SessionRow, reason: string, by: string): Promise<void> {
     if (session.endedAt) return
     const why = reason.slice(0, maxReasonLength)
-    const kill: Kill = { session: session.id, agent: session.agentId, gateway: session.gatewayId, reason: why }
+    const kill: Kill = { session: session.id, agent: session.agentId, gateway: session.gatewayId, reason: why, recorded: await this.#recorded(session, why) }
     // Marked as killed before the agent can ask for a new lease.
     const marked = this.#record(session.id, why, by.slice(0, maxByLength))
     await Promise.allSettled([this.#signal(kill), this.notify.publish(channel, JSON.stringify(kill))])
@@ -90,11 +96,16 @@ export class LiveSessions extends SessionsService {
     if (first) this.#log.log({ message: 'session killed', session_id: id })
   }
 
+  /** The reason without the person's names. A database in trouble must not keep a session alive. */
+  async #recorded(session: SessionRow, reason: string): Promise<string> {
+    return Promise.race([this.events.recordedReason(session, reason).catch(() => unnamed), setTimeout(recordedMilliseconds, unnamed, { ref: false })])
+  }
+
   /** To the agent through every gateway that it is on, and to the session's gateway, which closes the client's side. */
   async #signal(kill: Kill): Promise<void> {
     try {
       this.registry.gateway(kill.gateway)?.killSession(kill.session, kill.reason)
-      const payload: KillPayload = { agent: kill.agent, sid: kill.session, reason: kill.reason }
+      const payload: KillPayload = { agent: kill.agent, sid: kill.session, reason: kill.reason, recorded: kill.recorded }
       this.registry.broadcastToAgent(kill.agent, await this.keys.sign(jwsType.kill, payload))
     } catch (error) {
       this.#log.warn({ message: 'a kill could not be signalled', session_id: kill.session, error: error instanceof Error ? error.name : '' })

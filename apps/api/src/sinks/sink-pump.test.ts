@@ -4,6 +4,7 @@ import { DeliveryError, type Sender, type ShapedRecord } from '@sallyport/sinks'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { AuditRepository } from '../audit/audit.repository.js'
 import { ChainWriter } from '../audit/chain-writer.js'
+import { LeftoversRepository } from '../recordings/leftovers.repository.js'
 import { RecordingKeysService } from '../recordings/recording-keys.service.js'
 import { RecordingsConfig } from '../recordings/recordings.config.js'
 import { RecordingPartsService } from '../recordings/recording-parts.service.js'
@@ -30,7 +31,7 @@ beforeAll(async () => {
   const parts = new RecordingPartsRepository(prisma)
   const config = new RecordingsConfig({})
   const unchanged = { prefetch: () => Promise.resolve(), openBody: (body: string) => Promise.resolve(body) } as unknown as PseudonymsService // decoder: what the repository uses of it; there are no people in these events
-  repository = new SinksRepository(prisma, new RecordingPartsService(parts, new RecordingKeysService(parts, config), config), unchanged)
+  repository = new SinksRepository(prisma, new RecordingPartsService(parts, new RecordingKeysService(parts, config), config, new LeftoversRepository(prisma)), unchanged)
   writer = new ChainWriter(new AuditRepository(prisma), new TreeRepository(prisma), parts)
 })
 afterEach(async () => {

@@ -13,7 +13,7 @@ import { ApprovalsModule } from '../approvals/approvals.module.js'
 import { AuditModule } from '../audit/audit.module.js'
 import { ApplyService } from '../documents/apply.service.js'
 import { DocumentsModule } from '../documents/documents.module.js'
-import { ENVIRONMENT } from '../config/environment.js'
+import { ENVIRONMENT, type Environment } from '../config/environment.js'
 import { KeysModule } from '../keys/keys.module.js'
 import { IdempotencyModule } from '../idempotency/idempotency.module.js'
 import { KeysService } from '../keys/keys.service.js'
@@ -51,7 +51,8 @@ export interface TestApp {
   stop(): Promise<void>
 }
 
-export async function startApp(environment: Readonly<Record<string, string>> = {}): Promise<TestApp> {
+/** @param settings environment variables besides those of every test */
+export async function startApp(settings: Environment = {}): Promise<TestApp> {
   const postgres = await startPostgres()
   const sent: SentMessage[] = []
   const refreshed = { count: 0 }
@@ -86,7 +87,7 @@ export async function startApp(environment: Readonly<Record<string, string>> = {
       { provide: PrismaService, useValue: postgres.prisma },
       { provide: DATABASE_URL, useValue: postgres.url },
       { provide: KeysService, useValue: keys },
-      { provide: ENVIRONMENT, useValue: { SALLYPORT_DATA_DIR: dataDirectory, SALLYPORT_AUDIT_SIGN_SECONDS: '3600', SALLYPORT_INSECURE_HTTP: 'true', ...environment } },
+      { provide: ENVIRONMENT, useValue: { SALLYPORT_DATA_DIR: dataDirectory, SALLYPORT_AUDIT_SIGN_SECONDS: '3600', SALLYPORT_INSECURE_HTTP: 'true', ...settings } },
       { provide: AgentLinkService, useValue: link },
       { provide: SessionsService, useValue: sessions },
     ],

@@ -78,6 +78,7 @@ function entry(event: Fields, recorded: boolean): string {
 function statement(event: Fields): string {
   const lines = visibleBlock(text(event, 'text')).split('\n').map((line) => `    ${line}`)
   if (event['text_truncated'] === true) lines.push('    … (the record is cut here)')
+  if (typeof event['statement_excluded'] === 'string') lines.push(`    (the policy keeps statements out of the record${event['statement_excluded'] === 'normalised' ? ': values are missing' : ''})`)
   const parameters = event['parameters']
   if (typeof event['parameters_excluded'] === 'number') lines.push(`    ${event['parameters_excluded']} parameters, which the policy keeps out of the record`)
   if (Array.isArray(parameters)) {

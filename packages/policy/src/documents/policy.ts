@@ -93,8 +93,12 @@ const session = z
       description:
         'Record the values that are bound to a command (parameters of a prepared statement). With false, records say only how many there were, and errors of the target only their code; reviewers of a held command see them until it is decided. Default true; recorded only when no matching policy says false.',
     }),
+    recordStatements: wordField(['full', 'normalised', 'digest']).optional().meta({
+      description:
+        '`normalised`: records hold the text of commands without its values (SQL: each literal is `?`, comments go; SSH: programs without arguments; Kubernetes: method and path). `digest`: no text, but the digest of the exact command. Both leave out parameters, reasons, the protocol’s facts and the target’s errors, and record no terminals, which show what is typed. Objects stay. Reviewers of a held command see all of it until it is decided. Of several matching policies the one that keeps least counts. Default full.',
+    }),
   })
-  .transform(({ ttl, idle, audit, recordResults, recordTerminal, recordInput, recordParameters }): PolicySession => ({
+  .transform(({ ttl, idle, audit, recordResults, recordTerminal, recordInput, recordParameters, recordStatements }): PolicySession => ({
     ...(ttl === undefined ? {} : { ttl_seconds: ttl }),
     ...(idle === undefined ? {} : { idle_seconds: idle }),
     ...(audit === undefined ? {} : { audit }),
@@ -102,6 +106,7 @@ const session = z
     ...(recordTerminal === undefined ? {} : { record_terminal_bytes: recordTerminal }),
     ...(recordInput === undefined ? {} : { record_input: recordInput }),
     ...(recordParameters === undefined ? {} : { record_parameters: recordParameters }),
+    ...(recordStatements === undefined || recordStatements === 'full' ? {} : { record_statements: recordStatements }),
   }))
 
 /** What one policy asks for; what it leaves out is left to others or to the defaults. */
@@ -113,6 +118,7 @@ export interface PolicySession {
   readonly record_terminal_bytes?: number
   readonly record_input?: boolean
   readonly record_parameters?: boolean
+  readonly record_statements?: 'normalised' | 'digest'
 }
 
 const approvers = z.strictObject({

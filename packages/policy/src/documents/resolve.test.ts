@@ -68,6 +68,10 @@ describe('resolvePolicies', () => {
       record_input: true,
       record_parameters: false,
     })
+    for (const [first, second, least] of [['normalised', 'digest', 'digest'], ['full', 'normalised', 'normalised'], ['digest', 'full', 'digest']]) {
+      const statements = policies(`{ ${base}, session: { recordStatements: ${first} } }`, `{ ${base}, session: { recordStatements: ${second} } }`)
+      expect(resolvePolicies(statements, ci, target)?.terms.record_statements).toBe(least)
+    }
     const divided = policies(`{ ${base}, session: { recordInput: true } }`, `{ ${base}, session: { recordInput: false } }`)
     expect(resolvePolicies(divided, ci, target)?.terms.record_input).toBe(false)
   })

@@ -79,6 +79,7 @@ function tightest(sessions: readonly PolicySession[]): SessionTerms {
   }
   const input = sessions.flatMap((session) => session.record_input ?? [])
   const parameters = sessions.flatMap((session) => session.record_parameters ?? [])
+  const statements = sessions.flatMap((session) => session.record_statements ?? [])
   return {
     ttl_seconds: least('ttl_seconds'),
     idle_seconds: least('idle_seconds'),
@@ -87,6 +88,7 @@ function tightest(sessions: readonly PolicySession[]): SessionTerms {
     record_terminal_bytes: least('record_terminal_bytes'),
     record_input: input.length === 0 ? defaultLimits.record_input : input.every(Boolean),
     record_parameters: parameters.every(Boolean),
+    ...(statements.length === 0 ? {} : { record_statements: statements.includes('digest') ? ('digest' as const) : ('normalised' as const) }),
   }
 }
 

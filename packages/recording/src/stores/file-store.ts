@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { constants } from 'node:fs'
-import { mkdir, open, rename, rm } from 'node:fs/promises'
+import { mkdir, open, rename, rm, rmdir } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { maxPartBytes } from '../part.js'
 import { pathOf, StoreError, type PartStore } from './part-store.js'
@@ -36,6 +36,19 @@ export function fileStore(directory: string): PartStore {
         if (error instanceof StoreError) throw error
         if (codeOf(error) === 'ENOENT') return undefined
         throw new StoreError(`the part can not be read (${codeOf(error)})`, { cause: error })
+      }
+    },
+    async delete(name) {
+      const path = join(directory, pathOf(name))
+      try {
+        // A link that stands there goes itself, not what it leads to.
+        await rm(path, { force: true })
+        // The session's folder goes with its last part.
+        await rmdir(dirname(path)).catch((error: unknown) => {
+          if (!['ENOTEMPTY', 'EEXIST', 'ENOENT'].includes(codeOf(error))) throw error
+        })
+      } catch (error) {
+        throw new StoreError(`the part can not be deleted (${codeOf(error)})`, { cause: error })
       }
     },
   }

@@ -14,6 +14,8 @@ export interface PartStore {
   put(name: PartName, bytes: Uint8Array): Promise<void>
   /** Undefined when there is no such part. @throws {StoreError} */
   get(name: PartName): Promise<Buffer | undefined>
+  /** Safe to repeat: a part that isn't there is as good as deleted. @throws {StoreError} also when the store keeps it (object lock) */
+  delete(name: PartName): Promise<void>
 }
 
 /** The store can't be reached or written. */

@@ -22,6 +22,10 @@ export function s3Store(access: AwsAccess, bucket: string, prefix: string): Part
       if (answer.status === 404) return undefined
       throw new StoreError(`the store answered ${answer.status}`)
     },
+    async delete(name) {
+      const answer = await reached(() => askAws(access, { service: 's3', method: 'DELETE', path: path(name), maxBytes: 64 * 1024 }))
+      if (answer.status !== 204 && answer.status !== 200 && answer.status !== 404) throw new StoreError(`the store answered ${answer.status}`)
+    },
   }
 }
 

@@ -37,9 +37,17 @@ test.each([['file', () => Promise.resolve(fileStore(directory))], ['s3', () => s
   await store.put(name, bytes)
   expect(await store.get(name)).toEqual(bytes)
   expect(await store.get({ ...name, last: 41n })).toBeUndefined()
+  const beside = { ...name, first: 41n, last: 44n }
+  await store.put(beside, bytes)
+  await store.delete(name)
+  await store.delete(name)
+  expect(await store.get(name)).toBeUndefined()
+  expect(await store.get(beside)).toEqual(bytes)
+  await store.delete(beside)
   for (const bad of [{ ...name, session: '../../etc' }, { ...name, sha256: '../x' }]) {
     await expect(store.put(bad, bytes)).rejects.toThrow(StoreError)
     await expect(store.get(bad)).rejects.toThrow(StoreError)
+    await expect(store.delete(bad)).rejects.toThrow(StoreError)
   }
 })
 
@@ -54,8 +62,11 @@ test('file: whole files alone, for this user alone, and none through a link', as
   await symlink(join(directory, 'other'), join(folder, file))
   await store.put(name, bytes)
   expect(await readFile(join(directory, 'other'), 'utf8')).toBe('kept')
-  await rm(folder, { recursive: true })
+  await store.delete(name)
+  // Its last part took the folder along.
+  expect(await readdir(directory)).toEqual(['other'])
   await writeFile(folder, 'in the way')
+  await expect(store.delete(name)).rejects.toThrow(/ENOTDIR/)
   await expect(store.put(name, bytes)).rejects.toThrow(/ENOTDIR|EEXIST/)
 })
 
@@ -66,6 +77,8 @@ test('s3: objects below the prefix; a wrong key and a store that is gone are err
   const gone = s3Store({ endpoint: 'http://127.0.0.1:1', region: 'us-east-1', accessKeyId: 'a', secretAccessKey: 'b' }, 'recordings', '')
   await expect(gone.get(name)).rejects.toThrow('could not be reached')
   await expect(gone.put(name, bytes)).rejects.toThrow(StoreError)
+  await expect(gone.delete(name)).rejects.toThrow('could not be reached')
+  await expect((await s3('another')).delete(name)).rejects.toThrow('the store answered 403')
 })
 
 test('of files: no link, no pipe and nothing too large is read in the place of a part', async () => {

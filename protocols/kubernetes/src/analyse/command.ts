@@ -27,6 +27,15 @@ export function commandOf(request: KubernetesRequest, body: RequestBody | undefi
   return { text: [line, ...shown].join('\n'), effects: effectsOf(request, body), facts }
 }
 
+/** Method and path of a request's text, and which parameters it had: neither their values nor a body. */
+export function requestLine(text: string): string {
+  const [line = ''] = text.split('\n', 1)
+  const at = line.indexOf('?')
+  if (at < 0) return line
+  const names = line.slice(at + 1).split('&').map((part) => `${part.split('=', 1)[0] ?? ''}=?`)
+  return `${line.slice(0, at)}?${names.join('&')}`
+}
+
 function bodyText(request: KubernetesRequest, { value }: RequestBody): string {
   const secret = request.kind === 'resource' && request.group === '' && request.resource === 'secrets'
   const token = request.kind === 'resource' && request.resource === 'tokenreviews'

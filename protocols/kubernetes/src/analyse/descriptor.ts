@@ -3,7 +3,7 @@ import { ActionIndex } from '@sallyport/policy'
 import { loadShell } from '@sallyport/shell'
 import { kubernetesActions } from './actions.js'
 import { parseBody } from './body.js'
-import { commandOf } from './command.js'
+import { commandOf, requestLine } from './command.js'
 import { requestOfKubectl } from './kubectl.js'
 import { parseRequest, type RequestHead } from './request.js'
 import { RequestRefusedError } from './refused.js'
@@ -45,6 +45,7 @@ export const kubernetesDescriptor: ProtocolDescriptor = {
       throw error
     }
   },
+  withoutValues: requestLine,
 }
 
 function split(text: string): { line: string; body: string } {

@@ -3,6 +3,7 @@ import { sqlActions } from './actions.js'
 import { analyse, loadAnalyser } from './analyse.js'
 import { offlineCatalog, offlineNames } from './catalog.js'
 import { postgresTargetSchema } from '../target-spec.js'
+import { withoutLiterals } from './parser.js'
 import { AnalysisError } from './types.js'
 
 const catalog = offlineCatalog()
@@ -28,4 +29,5 @@ export const postgresDescriptor: ProtocolDescriptor = {
       throw error
     }
   },
+  withoutValues: withoutLiterals,
 }

@@ -100,6 +100,38 @@ export function preparedText(prepare: string): string | undefined {
   return undefined
 }
 
+/**
+ * Tokens that are values, by their numbers in PostgreSQL's grammar, since some have no name here: FCONST, SCONST, USCONST, BCONST, XCONST,
+ * ICONST. What has a name of its own (identifiers, keywords, operators, `$1`) isn't one.
+ */
+const valueTokens = new Set([260, 261, 262, 263, 264, 266])
+
+/**
+ * A text with `?` for each literal and without comments, by PostgreSQL's own lexer. Undefined where that can't read it: what
+ * is a value is then not known.
+ */
+export function withoutLiterals(text: string): string | undefined {
+  if (!current) return undefined
+  let tokens: ScanResult['tokens']
+  try {
+    tokens = current.scanSync(text).tokens
+  } catch (error) {
+    if (!(error instanceof Error && error.name === 'SqlError')) replaceTorn()
+    return undefined
+  }
+  const bytes = Buffer.from(text, 'utf8')
+  let out = ''
+  let end = 0
+  for (const token of tokens) {
+    if (token.tokenName === 'SQL_COMMENT' || token.tokenName === 'C_COMMENT') continue
+    // As far apart as they were: nothing of what stands between two tokens is a value, but a comment may be.
+    if (out !== '' && token.start > end) out += ' '
+    out += valueTokens.has(token.tokenType) ? '?' : bytes.subarray(token.start, token.end).toString('utf8')
+    end = token.end
+  }
+  return out
+}
+
 const blank = /^[\s;]*$/
 function isBlank(text: string): boolean {
   const first = text.charCodeAt(0)

@@ -3,7 +3,7 @@ import { ActionIndex, formatPath } from '@sallyport/policy'
 import { loadShell } from '@sallyport/shell'
 import { sshTargetSchema, type SshTarget } from '../target-spec.js'
 import { sshActions } from './actions.js'
-import { effectsOfExec } from './exec.js'
+import { effectsOfExec, programsOf } from './exec.js'
 
 const index = new ActionIndex(sshActions)
 
@@ -32,6 +32,7 @@ export const sshDescriptor: ProtocolDescriptor = {
     }
     return { commands: [{ text, effects: effectsOfExec(text, '') }] }
   },
+  withoutValues: programsOf,
 }
 
 function parse(spec: unknown): SshTarget {

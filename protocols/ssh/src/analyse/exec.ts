@@ -2,6 +2,17 @@ import path from 'node:path'
 import { formatPath, type Effect, type JsonObject } from '@sallyport/policy'
 import { analyseShell, type Redirection, type ShellAnalysis, type SimpleCommand } from '@sallyport/shell'
 
+const maxShownArguments = 32
+/** What may be a program's name. Anything else in its place could be anything. */
+const programName = /^[A-Za-z0-9_./:+-]{1,128}$/
+
+/** The programs of a command line, with `?` for each argument; assignments, redirections and what can't be told are left out. */
+export function programsOf(command: string): string {
+  const { commands, opaque: unknown } = analyseShell(command)
+  const shown = commands.map(({ argv: [program = '', ...rest] }) => [programName.test(program) ? program : '?', ...rest.slice(0, maxShownArguments).map(() => '?')].join(' '))
+  return [...shown, ...(unknown.length > 0 ? ['?'] : [])].join('; ')
+}
+
 /** Words of the shell itself that do nothing by themselves. */
 const idle = new Set([':', 'true', 'false', 'exit'])
 
