@@ -11,8 +11,10 @@ import { DatabaseModule } from './database/database.module.js'
 import { DocumentsModule } from './documents/documents.module.js'
 import { GrpcModule } from './grpc/grpc.module.js'
 import { HealthModule } from './health/health.module.js'
+import { IdempotencyModule } from './idempotency/idempotency.module.js'
 import { IdentityModule } from './identity/identity.module.js'
 import { KeysModule } from './keys/keys.module.js'
+import { LimitsModule } from './limits/limits.module.js'
 import { AgentsModule } from './nodes/agents.module.js'
 import { NodesModule } from './nodes/nodes.module.js'
 import { NotifyModule } from './notify/notify.module.js'
@@ -34,7 +36,7 @@ export class AppModule {
       module: AppModule,
       imports: [
         ConfigModule.register(environment),
-        HttpConfigModule, DatabaseModule, NotifyModule, KeysModule, ProblemModule,
+        HttpConfigModule, DatabaseModule, NotifyModule, KeysModule, ProblemModule, LimitsModule, IdempotencyModule,
         AuditModule, DocumentsModule, PoliciesModule, AccessModule, ApprovalsModule,
         IdentityModule, NodesModule, TargetsModule, SessionsModule, CredentialsModule, AgentsModule, SshModule, SinksModule, RetentionModule, PrivacyModule, SigninModule,
         GrpcModule, HealthModule, BootstrapModule, ...more,

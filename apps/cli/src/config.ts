@@ -42,6 +42,19 @@ export function readConnection(options: GlobalOptions, env: Environment): Connec
   }
 }
 
+/** The files that the configuration comes from, and whether a secret is in them. */
+export function configFiles(options: GlobalOptions, env: Environment): { readonly path: string; readonly secret: boolean }[] {
+  const path = configPath(env)
+  const file = readConfigFile(env)
+  const tokenFile = options.apiTokenFile ?? (env['SALLYPORT_TOKEN'] === undefined ? file['tokenFile'] : undefined)
+  return [
+    ...(existsSync(path) ? [{ path, secret: typeof file['token'] === 'string' }] : []),
+    ...(typeof tokenFile === 'string' ? [{ path: tokenFile, secret: true }] : []),
+  ]
+}
+
+const configPath = (env: Environment): string => env['SALLYPORT_CONFIG'] ?? join(env['XDG_CONFIG_HOME'] ?? join(homedir(), '.config'), 'sallyport', 'config.json')
+
 /** Reads a small text file; the error says what it was for. */
 export function readFile(path: string, purpose: string): string {
   try {
@@ -64,9 +77,8 @@ function parseUrl(address: string, env: Environment): URL {
 }
 
 function readConfigFile(env: Environment): Readonly<Record<string, unknown>> {
-  const named = env['SALLYPORT_CONFIG']
-  const path = named ?? join(env['XDG_CONFIG_HOME'] ?? join(homedir(), '.config'), 'sallyport', 'config.json')
-  if (named === undefined && !existsSync(path)) return {}
+  const path = configPath(env)
+  if (env['SALLYPORT_CONFIG'] === undefined && !existsSync(path)) return {}
   const content = readFile(path, 'the configuration')
   try {
     return asFields(JSON.parse(content))

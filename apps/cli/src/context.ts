@@ -1,19 +1,19 @@
 import type { Command } from 'commander'
 import { readConnection, type GlobalOptions } from './config.js'
 import { usageError } from './errors.js'
-import { Api } from './http/api.js'
+import { ControlPlane } from './http/control-plane.js'
 import { Printer, type Format } from './output/printer.js'
 
 /** What every command gets: where to ask and how to answer. */
 export interface CommandContext {
-  readonly api: Api
+  readonly api: ControlPlane
   readonly printer: Printer
 }
 
 /** Built from the global options at the moment a command runs. */
 export function contextOf(command: Command): CommandContext {
   const options = command.optsWithGlobals<GlobalOptions & { output?: string }>()
-  return { api: new Api(readConnection(options, process.env)), printer: printerOf(command) }
+  return { api: new ControlPlane(readConnection(options, process.env)), printer: printerOf(command) }
 }
 
 /** For commands that work without a control plane. */

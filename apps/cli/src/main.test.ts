@@ -82,7 +82,7 @@ test('sessions export: into a file for its owner alone, or printed so that it ac
   expect(readFileSync(file, 'utf8')).toBe('[0,"o","\u009bc\u2028"]')
   expect(statSync(file).mode & 0o077).toBe(0)
   expect((await run('sessions', 'export', 's-1')).stdout).toBe('[0,"o","\\u009bc\\u2028"]')
-  expect((await run('sessions', 'export', 'nope')).code).toBe(1)
+  expect((await run('sessions', 'export', 'nope')).code).toBe(4)
 })
 
 test('S9 sessions replay writes a terminal out where it is no terminal that it prints to', async () => {

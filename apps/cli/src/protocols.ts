@@ -16,6 +16,11 @@ const protocols: readonly { readonly descriptor: ProtocolDescriptor; readonly cl
 
 export const descriptors: readonly ProtocolDescriptor[] = protocols.map(({ descriptor }) => descriptor)
 
+/** Programs with which targets of these protocols are reached. */
+export function clientPrograms(named: readonly string[]): readonly ClientSetup['program'][] {
+  return protocols.flatMap(({ descriptor, client }) => (named.includes(descriptor.protocol) ? [client.program] : []))
+}
+
 export function clientFor(protocol: string): ClientSetup | undefined {
   return protocols.find(({ descriptor }) => descriptor.protocol === protocol)?.client
 }

@@ -898,6 +898,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
+        /** Targets by name */
         get: operations["targets.list"];
         put?: never;
         post?: never;
@@ -966,7 +967,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** API tokens without their secrets: all for an admin, else your own */
+        /** API tokens without their secrets, newest first: all for an admin, else your own */
         get: operations["access.tokens"];
         put?: never;
         /** Mint an API token for a user; it is shown once */
@@ -1709,7 +1710,12 @@ export interface operations {
     };
     "agents.list": {
         parameters: {
-            query?: never;
+            query?: {
+                connected?: "true" | "false";
+                cursor?: string;
+                kind?: "agent" | "gateway";
+                limit?: number;
+            };
             header?: never;
             path?: never;
             cookie?: never;
@@ -1770,7 +1776,10 @@ export interface operations {
     "agents.createToken": {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Chosen by you, new for each thing to create (a UUID). For a day the same request with the same key gets the same answer, and creates nothing more. */
+                "Idempotency-Key"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -2107,7 +2116,11 @@ export interface operations {
     };
     "retention.holds": {
         parameters: {
-            query?: never;
+            query?: {
+                cursor?: string;
+                limit?: number;
+                released?: "true" | "false";
+            };
             header?: never;
             path?: never;
             cookie?: never;
@@ -2140,7 +2153,10 @@ export interface operations {
     "retention.hold": {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Chosen by you, new for each thing to create (a UUID). For a day the same request with the same key gets the same answer, and creates nothing more. */
+                "Idempotency-Key"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -2307,7 +2323,10 @@ export interface operations {
     };
     "searches.list": {
         parameters: {
-            query?: never;
+            query?: {
+                cursor?: string;
+                limit?: number;
+            };
             header?: never;
             path?: never;
             cookie?: never;
@@ -2482,7 +2501,10 @@ export interface operations {
     };
     "signin.list": {
         parameters: {
-            query?: never;
+            query?: {
+                cursor?: string;
+                limit?: number;
+            };
             header?: never;
             path?: never;
             cookie?: never;
@@ -2609,7 +2631,10 @@ export interface operations {
     "credentials.issue": {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Chosen by you, new for each thing to create (a UUID). For a day the same request with the same key gets the same answer, and creates nothing more. */
+                "Idempotency-Key"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -2706,7 +2731,9 @@ export interface operations {
     "documents.list": {
         parameters: {
             query?: {
+                cursor?: string;
                 kind?: "IdentityProvider" | "Workload" | "User" | "Group" | "GroupMapping" | "Target" | "Policy" | "Sink" | "Retention";
+                limit?: number;
             };
             header?: never;
             path?: never;
@@ -3198,7 +3225,11 @@ export interface operations {
     };
     "sinks.list": {
         parameters: {
-            query?: never;
+            query?: {
+                cursor?: string;
+                limit?: number;
+                state?: "running" | "failing" | "paused";
+            };
             header?: never;
             path?: never;
             cookie?: never;
@@ -3427,7 +3458,11 @@ export interface operations {
     };
     "targets.list": {
         parameters: {
-            query?: never;
+            query?: {
+                cursor?: string;
+                limit?: number;
+                protocol?: string;
+            };
             header?: never;
             path?: never;
             cookie?: never;
@@ -3576,7 +3611,11 @@ export interface operations {
     };
     "access.tokens": {
         parameters: {
-            query?: never;
+            query?: {
+                cursor?: string;
+                limit?: number;
+                user?: string;
+            };
             header?: never;
             path?: never;
             cookie?: never;
@@ -3609,7 +3648,10 @@ export interface operations {
     "access.createToken": {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Chosen by you, new for each thing to create (a UUID). For a day the same request with the same key gets the same answer, and creates nothing more. */
+                "Idempotency-Key"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -3672,7 +3714,12 @@ export interface operations {
     };
     "access.users": {
         parameters: {
-            query?: never;
+            query?: {
+                cursor?: string;
+                group?: string;
+                limit?: number;
+                role?: string;
+            };
             header?: never;
             path?: never;
             cookie?: never;

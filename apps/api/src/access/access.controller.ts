@@ -1,8 +1,10 @@
-import { Body, Controller, Delete, Get, HttpCode, Param, Post } from '@nestjs/common'
+import { Body, Controller, Delete, Get, HttpCode, Param, Post, Query } from '@nestjs/common'
 import { ApiBearerAuth, ApiOperation, ApiTags } from '@nestjs/swagger'
-import { ApiBodyOf } from '../openapi/schema.js'
+import { Idempotent } from '../idempotency/idempotent.js'
+import { pageFrom } from '../openapi/paging.js'
+import { ApiBodyOf, ApiQueryOf } from '../openapi/schema.js'
 import { ZodPipe } from '../problem/zod.pipe.js'
-import { createTokenSchema, type CreateToken, type TokenItem, type TokenReply, type UserItem } from './access.dto.js'
+import { createTokenSchema, tokensQuerySchema, usersQuerySchema, type CreateToken, type TokenItem, type TokenReply, type TokensQuery, type UserItem, type UsersQuery } from './access.dto.js'
 import { AccessService } from './access.service.js'
 import { DirectoryService, type Person } from './directory.service.js'
 import { CurrentUser, Permission } from './permission.js'
@@ -31,30 +33,35 @@ export class AccessController {
   @Permission('auditor')
   @ApiOperation({ summary: 'All users' })
   @ApiReply(200, pageOf(userReply))
-  async users(): Promise<{ items: UserItem[] }> {
-    return { items: (await this.directory.list()).map(userItem) }
+  @ApiQueryOf(usersQuerySchema)
+  async users(@Query(new ZodPipe(usersQuerySchema)) query: UsersQuery): Promise<{ items: UserItem[]; next?: string }> {
+    const { group, role } = query
+    const people = (await this.directory.list()).filter((person) => (group === undefined || person.groups.includes(group)) && (role === undefined || person.roles.some((one) => one === role)))
+    return pageFrom(people.map(userItem), ({ name }) => name, query)
   }
 
   @Get('tokens')
   @Permission('signed-in')
-  @ApiOperation({ summary: 'API tokens without their secrets: all for an admin, else your own' })
+  @ApiOperation({ summary: 'API tokens without their secrets, newest first: all for an admin, else your own' })
   @ApiReply(200, pageOf(tokenReply))
-  async tokens(@CurrentUser() user: Principal): Promise<{ items: TokenItem[] }> {
+  @ApiQueryOf(tokensQuerySchema)
+  async tokens(@Query(new ZodPipe(tokensQuerySchema)) query: TokensQuery, @CurrentUser() user: Principal): Promise<{ items: TokenItem[]; next?: string }> {
     const rows = await this.access.listTokens(user.roles.includes('admin') ? undefined : user.user)
-    return {
-      items: rows.map((row) => ({
-        id: row.id,
-        user: row.user,
-        name: row.name,
-        created_at: row.createdAt.toISOString(),
-        expires_at: row.expiresAt?.toISOString() ?? null,
-        revoked_at: row.revokedAt?.toISOString() ?? null,
-        last_used_at: row.lastUsedAt?.toISOString() ?? null,
-      })),
-    }
+    const items = rows.map((row): TokenItem => ({
+      id: row.id,
+      user: row.user,
+      name: row.name,
+      created_at: row.createdAt.toISOString(),
+      expires_at: row.expiresAt?.toISOString() ?? null,
+      revoked_at: row.revokedAt?.toISOString() ?? null,
+      last_used_at: row.lastUsedAt?.toISOString() ?? null,
+    }))
+    const asked = items.filter((item) => query.user === undefined || item.user === query.user)
+    return pageFrom(asked, ({ created_at: createdAt, id }) => `${createdAt}~${id}`, query, 'descending')
   }
 
   @Post('tokens')
+  @Idempotent()
   @Permission('admin')
   @ApiOperation({ summary: 'Mint an API token for a user; it is shown once' })
   @ApiBodyOf(createTokenSchema)

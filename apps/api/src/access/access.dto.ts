@@ -1,4 +1,11 @@
 import { z } from 'zod'
+import { pageQuery } from '../openapi/paging.js'
+
+export const usersQuerySchema = pageQuery.extend({ group: z.string().max(253).optional(), role: z.string().max(63).optional() })
+export type UsersQuery = z.infer<typeof usersQuerySchema>
+
+export const tokensQuerySchema = pageQuery.extend({ user: z.string().max(253).optional() })
+export type TokensQuery = z.infer<typeof tokensQuerySchema>
 
 export const createTokenSchema = z.strictObject({
   user: z.string().min(1).max(253),

@@ -4,6 +4,7 @@ import { ApiBearerAuth, ApiOperation, ApiTags } from '@nestjs/swagger'
 import { z } from 'zod'
 import { CurrentUser, Permission } from '../access/permission.js'
 import type { Principal } from '../access/principal.js'
+import { pageFrom, pageQuery } from '../openapi/paging.js'
 import { ApiBodyOf, ApiQueryOf } from '../openapi/schema.js'
 import { conflict, notFound } from '../problem/problem.js'
 import { ZodPipe } from '../problem/zod.pipe.js'
@@ -49,9 +50,11 @@ export class SearchesController {
   @Permission('auditor')
   @ApiOperation({ summary: 'Your saved searches, and those that others share' })
   @ApiReply(200, pageOf(savedSearchReply))
-  async list(@CurrentUser() user: Principal) {
+  @ApiQueryOf(pageQuery)
+  async list(@Query(new ZodPipe(pageQuery)) query: z.infer<typeof pageQuery>, @CurrentUser() user: Principal) {
     const rows = await this.saved.visible(user.user)
-    return { items: rows.map(({ owner, name, shared, query, updatedAt }) => ({ owner, mine: owner === user.user, name, shared, query, updated_at: updatedAt.toISOString() })) }
+    const items = rows.map(({ owner, name, shared, query: kept, updatedAt }) => ({ owner, mine: owner === user.user, name, shared, query: kept, updated_at: updatedAt.toISOString() }))
+    return pageFrom(items, ({ name, owner }) => `${name}~${owner}`, query)
   }
 
   @Put('audit/searches/:name')

@@ -6,6 +6,7 @@ import { CurrentUser, Permission } from '../access/permission.js'
 import type { Principal } from '../access/principal.js'
 import { IdentityError } from '../identity/identity.errors.js'
 import { IdentityService } from '../identity/identity.service.js'
+import { Idempotent } from '../idempotency/idempotent.js'
 import { ApiBodyOf, ApiQueryOf } from '../openapi/schema.js'
 import { forbidden, notFound, Problem } from '../problem/problem.js'
 import { ZodPipe } from '../problem/zod.pipe.js'
@@ -32,6 +33,7 @@ export class CredentialsController {
   ) {}
 
   @Post()
+  @Idempotent()
   @Permission('signed-in')
   @ApiBodyOf(issueSchema)
   @ApiOperation({ summary: 'Mint a JIT credential for yourself' })

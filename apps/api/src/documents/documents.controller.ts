@@ -2,6 +2,7 @@ import { Body, Controller, Get, HttpCode, Param, Post, Query } from '@nestjs/com
 import { ApiBearerAuth, ApiOperation, ApiTags } from '@nestjs/swagger'
 import { CurrentUser, Permission } from '../access/permission.js'
 import type { Principal } from '../access/principal.js'
+import { pageFrom } from '../openapi/paging.js'
 import { ApiBodyOf, ApiQueryOf } from '../openapi/schema.js'
 import { notFound } from '../problem/problem.js'
 import { ZodPipe } from '../problem/zod.pipe.js'
@@ -35,9 +36,10 @@ export class DocumentsController {
   @ApiOperation({ summary: 'Documents in force' })
   @ApiQueryOf(documentsQuerySchema)
   @ApiReply(200, documentsReply)
-  async list(@Query(new ZodPipe(documentsQuerySchema)) query: DocumentsQuery): Promise<{ items: DocumentItem[]; version: string }> {
+  async list(@Query(new ZodPipe(documentsQuerySchema)) query: DocumentsQuery): Promise<{ items: DocumentItem[]; next?: string; version: string }> {
     const { rows, version } = await this.documents.snapshot()
-    return { items: rows.filter((row) => query.kind === undefined || row.kind === query.kind).map(item), version }
+    const asked = rows.filter((row) => query.kind === undefined || row.kind === query.kind).map(item)
+    return { ...pageFrom(asked, ({ kind, name }) => `${kind}/${name}`, query), version }
   }
 
   @Get('documents/:kind/:name')

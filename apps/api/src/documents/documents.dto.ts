@@ -1,6 +1,7 @@
 import type { PolicyTestResult } from '@sallyport/kit'
 import { documentKindNames } from '@sallyport/policy'
 import { z } from 'zod'
+import { pageQuery } from '../openapi/paging.js'
 
 export const applySchema = z.strictObject({
   documents: z
@@ -18,7 +19,11 @@ export const applySchema = z.strictObject({
 })
 export type ApplyRequest = z.infer<typeof applySchema>
 
-export const documentsQuerySchema = z.strictObject({ kind: z.enum(documentKindNames).optional() })
+export const documentsQuerySchema = pageQuery.extend({
+  kind: z.enum(documentKindNames).optional(),
+  // A set is at most a thousand documents (see applySchema): whoever exports it gets all of them at once.
+  limit: z.coerce.number().int().min(1).max(1000).default(1000),
+})
 export type DocumentsQuery = z.infer<typeof documentsQuerySchema>
 
 export interface DocumentChange {

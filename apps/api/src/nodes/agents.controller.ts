@@ -1,9 +1,11 @@
-import { Body, Controller, Get, HttpCode, Param, Post } from '@nestjs/common'
+import { Body, Controller, Get, HttpCode, Param, Post, Query } from '@nestjs/common'
 import { ApiBearerAuth, ApiOperation, ApiTags } from '@nestjs/swagger'
 import { z } from 'zod'
 import { CurrentUser, Permission } from '../access/permission.js'
 import type { Principal } from '../access/principal.js'
-import { ApiBodyOf } from '../openapi/schema.js'
+import { Idempotent } from '../idempotency/idempotent.js'
+import { pageFrom, pageQuery } from '../openapi/paging.js'
+import { ApiBodyOf, ApiQueryOf } from '../openapi/schema.js'
 import { ZodPipe } from '../problem/zod.pipe.js'
 import { EnrolmentService } from './enrolment.service.js'
 import { NodesService } from './nodes.service.js'
@@ -17,6 +19,7 @@ const createTokenSchema = z.strictObject({
   labels: z.record(z.string().max(63), z.string().max(1024)).default({}),
   ttl_seconds: z.number().int().min(10).max(30 * 86_400).default(3600),
 })
+const listSchema = pageQuery.extend({ kind: z.enum(['agent', 'gateway']).optional(), connected: z.enum(['true', 'false']).optional() })
 type CreateToken = z.infer<typeof createTokenSchema>
 
 @ApiTags('agents')
@@ -32,11 +35,15 @@ export class AgentsController {
   @Permission('signed-in')
   @ApiOperation({ summary: 'Agents and gateways, with what is connected now' })
   @ApiReply(200, pageOf(nodeReply))
-  async list() {
-    return { items: await this.nodes.list() }
+  @ApiQueryOf(listSchema)
+  async list(@Query(new ZodPipe(listSchema)) query: z.infer<typeof listSchema>) {
+    const { kind, connected } = query
+    const nodes = (await this.nodes.list()).filter((node) => (kind === undefined || node.kind === kind) && (connected === undefined || String(node.connected) === connected))
+    return pageFrom(nodes, ({ name, id }) => `${name}~${id}`, query)
   }
 
   @Post('tokens')
+  @Idempotent()
   @Permission('admin')
   @ApiBodyOf(createTokenSchema)
   @ApiOperation({ summary: "A one-time enrolment token. A gateway's label `hostnames` lists the names its certificate may bear." })

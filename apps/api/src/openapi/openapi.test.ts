@@ -37,6 +37,23 @@ describe('the description of the API', () => {
     expect(new Set(ids).size).toBe(ids.length)
   })
 
+  it('pages every list: a limit, a cursor, and `next`', () => {
+    // As long as the set of Retention documents, or of identity providers.
+    const whole = new Set(['retention.preview', 'signin.providers'])
+    const lists = Object.values(document.paths).flatMap(({ get }) => (get && JSON.stringify(get.responses['200'] ?? '').includes('"items"') && !whole.has(get.operationId ?? '') ? [get] : []))
+    const unpaged = lists.filter(({ parameters }) => !['limit', 'cursor'].every((wanted) => parameters?.some((parameter) => 'name' in parameter && parameter.name === wanted)))
+    expect(unpaged.map(({ operationId }) => operationId)).toEqual([])
+    expect(lists.length).toBeGreaterThanOrEqual(9)
+    for (const { responses } of lists) expect(JSON.stringify(responses['200'])).toContain('"next"')
+  })
+
+  it('takes an idempotency key wherever a signed-in caller creates something', () => {
+    const creating = Object.values(document.paths).flatMap(({ post }) => (post && '201' in post.responses ? [post] : []))
+    const without = creating.filter(({ parameters }) => !parameters?.some((parameter) => 'name' in parameter && parameter.name === 'Idempotency-Key'))
+    expect(without.map(({ operationId }) => operationId)).toEqual([])
+    expect(creating.length).toBeGreaterThanOrEqual(4)
+  })
+
   it('refers to nothing that it lacks', () => {
     const names = new Set(Object.keys(document.components?.schemas ?? {}))
     const wanted = [...JSON.stringify(document).matchAll(/"#\/components\/schemas\/([^"]+)"/g)].map(([, name]) => name ?? '')

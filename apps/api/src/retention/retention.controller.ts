@@ -1,11 +1,13 @@
-import { Body, Controller, Get, HttpCode, Param, ParseUUIDPipe, Post } from '@nestjs/common'
+import { Body, Controller, Get, HttpCode, Param, ParseUUIDPipe, Post, Query } from '@nestjs/common'
 import { ApiBearerAuth, ApiOperation, ApiTags } from '@nestjs/swagger'
 import { v7 as uuid } from 'uuid'
 import { z } from 'zod'
 import { CurrentUser, Permission } from '../access/permission.js'
 import type { Principal } from '../access/principal.js'
 import { EventsService } from '../audit/events.service.js'
-import { ApiBodyOf } from '../openapi/schema.js'
+import { Idempotent } from '../idempotency/idempotent.js'
+import { pageFrom, pageQuery } from '../openapi/paging.js'
+import { ApiBodyOf, ApiQueryOf } from '../openapi/schema.js'
 import { PseudonymsService } from '../privacy/pseudonyms.service.js'
 import { notFound } from '../problem/problem.js'
 import { ZodPipe } from '../problem/zod.pipe.js'
@@ -21,6 +23,7 @@ const holdSchema = z
   .refine(({ session, identity, target, from, to }) => [session, identity, target, from, to].some((value) => value !== undefined), {
     error: 'say what is held: session, identity, target, from or to',
   })
+const holdsSchema = pageQuery.extend({ released: z.enum(['true', 'false']).optional() })
 const releaseSchema = z.strictObject({ reason: z.string().min(3).max(2000) })
 
 @ApiTags('audit')
@@ -55,11 +58,12 @@ export class RetentionController {
   @Permission('auditor')
   @ApiOperation({ summary: 'Legal holds, also released ones, newest first' })
   @ApiReply(200, pageOf(legalHoldReply))
-  async holds() {
-    const rows = await this.repository.holds()
+  @ApiQueryOf(holdsSchema)
+  async holds(@Query(new ZodPipe(holdsSchema)) query: z.infer<typeof holdsSchema>) {
+    const rows = (await this.repository.holds()).filter((row) => query.released === undefined || String(row.releasedAt !== null) === query.released)
     await this.pseudonyms.prefetch(rows.map(({ identity }) => identity ?? ''))
-    return {
-      items: rows.map((row) => ({
+    return pageFrom(
+      rows.map((row) => ({
         id: row.id,
         reason: row.reason,
         session: row.sessionId,
@@ -72,10 +76,14 @@ export class RetentionController {
         released_by: row.releasedBy,
         released_at: row.releasedAt?.toISOString() ?? null,
       })),
-    }
+      ({ created_at: createdAt, id }) => `${createdAt}~${id}`,
+      query,
+      'descending',
+    )
   }
 
   @Post('holds')
+  @Idempotent()
   @Permission('admin')
   @ApiBodyOf(holdSchema)
   @ApiOperation({ summary: 'Hold events: whatever fits all that is given is not deleted until the hold is released' })

@@ -13,9 +13,11 @@ import { AuthFailures } from '../identity/auth-failures.js'
 import { KeySets } from '../identity/key-sets.js'
 import { KeysService } from '../keys/keys.service.js'
 import { RateLimit } from '../limits/rate-limit.js'
+import { pageFrom, pageQuery } from '../openapi/paging.js'
 import { ApiReply, instantField, pageOf } from '../openapi/reply.js'
-import { ApiBodyOf } from '../openapi/schema.js'
+import { ApiBodyOf, ApiQueryOf } from '../openapi/schema.js'
 import { notFound, Problem } from '../problem/problem.js'
+import { ZodPipe } from '../problem/zod.pipe.js'
 import { attemptSeconds, packed, safeReturn, unpacked, type Attempt } from './attempt.js'
 import { verifyLogoutToken } from './logout-token.js'
 import { OidcService } from './oidc.service.js'
@@ -133,14 +135,14 @@ export class SigninController {
   @ApiBearerAuth()
   @ApiOperation({ summary: 'Browsers that are signed in: your own; all of them for admins' })
   @ApiReply(200, pageOf(webSessionReply))
-  async list(@CurrentUser() user: Principal) {
+  @ApiQueryOf(pageQuery)
+  async list(@Query(new ZodPipe(pageQuery)) query: z.infer<typeof pageQuery>, @CurrentUser() user: Principal) {
     const rows = await this.accounts.sessionsOf(user.roles.includes('admin') ? undefined : user.user, new Date())
-    return {
-      items: rows.map((row) => ({
-        id: row.id, user: row.user, provider: row.account.provider, created_at: row.createdAt.toISOString(), seen_at: row.seenAt.toISOString(), expires_at: row.expiresAt.toISOString(),
-        current: user.proof.kind === 'session' && user.proof.id === row.id,
-      })),
-    }
+    const items = rows.map((row) => ({
+      id: row.id, user: row.user, provider: row.account.provider, created_at: row.createdAt.toISOString(), seen_at: row.seenAt.toISOString(), expires_at: row.expiresAt.toISOString(),
+      current: user.proof.kind === 'session' && user.proof.id === row.id,
+    }))
+    return pageFrom(items, ({ created_at: createdAt, id }) => `${createdAt}~${id}`, query, 'descending')
   }
 
   @Delete('v1/auth/sessions/:id')

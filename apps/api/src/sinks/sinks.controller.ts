@@ -2,9 +2,10 @@ import { Body, Controller, Get, HttpCode, Param, Post, Query } from '@nestjs/com
 import { ApiBearerAuth, ApiOperation, ApiTags } from '@nestjs/swagger'
 import { CurrentUser, Permission } from '../access/permission.js'
 import type { Principal } from '../access/principal.js'
+import { pageFrom } from '../openapi/paging.js'
 import { ApiBodyOf, ApiQueryOf } from '../openapi/schema.js'
 import { ZodPipe } from '../problem/zod.pipe.js'
-import { lettersQuerySchema, retrySchema, type LettersQuery, type RetryRequest, type TestReply } from './sinks.dto.js'
+import { lettersQuerySchema, listQuerySchema, retrySchema, type LettersQuery, type ListQuery, type RetryRequest, type TestReply } from './sinks.dto.js'
 import { SinksService } from './sinks.service.js'
 import { ApiReply, pageOf } from '../openapi/reply.js'
 import { deadLetterReply, retryReply, sinkReply, sinkTestReply } from './sinks.replies.js'
@@ -19,8 +20,10 @@ export class SinksController {
   @Permission('auditor')
   @ApiOperation({ summary: 'Sinks: state, cursor, lag, last error' })
   @ApiReply(200, pageOf(sinkReply))
-  async list() {
-    return { items: await this.sinks.list() }
+  @ApiQueryOf(listQuerySchema)
+  async list(@Query(new ZodPipe(listQuerySchema)) query: ListQuery) {
+    const { state } = query
+    return pageFrom((await this.sinks.list()).filter((sink) => state === undefined || sink.state === state), ({ name }) => name, query)
   }
 
   @Get(':name/dead-letters')

@@ -1,6 +1,11 @@
 import { z } from 'zod'
+import { pageQuery } from '../openapi/paging.js'
 
 const position = z.string().regex(/^\d{1,18}$/, 'must be a position')
+
+/** Query of GET /v1/sinks. */
+export const listQuerySchema = pageQuery.extend({ state: z.enum(['running', 'failing', 'paused']).optional() })
+export type ListQuery = z.infer<typeof listQuerySchema>
 
 /** Query of GET /v1/sinks/:name/dead-letters. */
 export const lettersQuerySchema = z.strictObject({

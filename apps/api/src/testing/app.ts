@@ -15,9 +15,11 @@ import { ApplyService } from '../documents/apply.service.js'
 import { DocumentsModule } from '../documents/documents.module.js'
 import { ENVIRONMENT, type Environment } from '../config/environment.js'
 import { KeysModule } from '../keys/keys.module.js'
+import { IdempotencyModule } from '../idempotency/idempotency.module.js'
 import { KeysService } from '../keys/keys.service.js'
 import { seal, unseal } from '../keys/seal.js'
 import { AgentLinkService } from '../nodes/agent-link.service.js'
+import { LimitsModule } from '../limits/limits.module.js'
 import { setupOpenapi } from '../openapi/openapi.js'
 import { PoliciesModule } from '../policies/policies.module.js'
 import { PrivacyModule } from '../privacy/privacy.module.js'
@@ -101,7 +103,7 @@ export async function startApp(settings: Environment = {}): Promise<TestApp> {
 
   const testing = await Test.createTestingModule({
     imports: [
-      ReplyCheckModule.register(), OutsideModule, ProblemModule, AuditModule, DocumentsModule, PoliciesModule, AccessModule, ApprovalsModule, RetentionModule,
+      ReplyCheckModule.register(), OutsideModule, ProblemModule, LimitsModule, IdempotencyModule, AuditModule, DocumentsModule, PoliciesModule, AccessModule, ApprovalsModule, RetentionModule,
       PrivacyModule, SigninModule,
     ],
   })

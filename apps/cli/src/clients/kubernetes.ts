@@ -1,11 +1,14 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { probeTls } from '../doctor/gateway-probes.js'
 import type { IssuedCredential } from '../exec/issued-credential.js'
 import type { ClientSetup } from './client.js'
 import { kubeconfigText, type KubeconfigEntry } from './kubeconfig-text.js'
 
 /** kubectl, helm and whatever else reads a kubeconfig (Kubernetes: "Organizing Cluster Access Using kubeconfig Files"). */
 export const kubernetesClient: ClientSetup = {
+  probe: probeTls,
+  program: { name: 'kubectl', args: ['version', '--client'] },
   tellsHolds: true,
   environment(credential, { directory }) {
     const tokenFile = join(directory, 'token')

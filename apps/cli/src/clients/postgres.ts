@@ -1,10 +1,13 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { probePostgres } from '../doctor/gateway-probes.js'
 import { CliError } from '../errors.js'
 import type { ClientSetup } from './client.js'
 
 /** libpq's variables, which psql, pgbench and most drivers read (PostgreSQL documentation, 32.15 and 32.16). */
 export const postgresClient: ClientSetup = {
+  probe: probePostgres,
+  program: { name: 'psql', args: ['--version'] },
   environment({ connection, secret }, { directory }) {
     if (connection.sslmode !== 'verify-full') {
       // Less would let anyone on the way pose as the gateway.

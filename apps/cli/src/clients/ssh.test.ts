@@ -3,6 +3,7 @@ import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, st
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fingerprint, generateKeyPair } from '@sallyport/ssh-keys'
+import { createApi } from '@sallyport/api-client'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import type { IssuedCredential } from '../exec/issued-credential.js'
 import { sshClient } from './ssh.js'
@@ -38,11 +39,14 @@ const credential = (over: Partial<IssuedCredential> = {}, connection: Partial<Is
 
 async function setUp(issued = credential(), knownHosts = published, env: Record<string, string> = { PATH: process.env['PATH'] ?? '' }) {
   const asked: string[] = []
-  const text = async (path: string): Promise<string> => {
-    asked.push(path)
-    return knownHosts
-  }
-  const variables = await sshClient.environment(issued, { directory, key, env, api: { text } })
+  const open = createApi({
+    baseUrl: 'http://control.example',
+    fetch: (request) => {
+      asked.push(new URL(request.url).pathname)
+      return Promise.resolve(new Response(knownHosts))
+    },
+  })
+  const variables = await sshClient.environment(issued, { directory, key, env, api: { open } })
   expect(asked).toEqual(['/v1/ssh/known-hosts'])
   const child: Record<string, string> = { HOME: home }
   for (const [name, value] of Object.entries(variables)) if (value !== undefined) child[name] = value
@@ -124,7 +128,7 @@ test.each([
 })
 
 test('refused: a credential that is tied to no key, or to another', async () => {
-  const api = { text: async () => published }
+  const api = { open: createApi({ baseUrl: 'http://control.example', fetch: () => Promise.resolve(new Response(published)) }) }
   for (const keyFingerprint of ['', fingerprint(otherKey.publicKey.blob)]) {
     await expect(async () => sshClient.environment(credential({ keyFingerprint }), { directory, key, env: {}, api })).rejects.toThrow('did not tie the credential')
   }

@@ -1,6 +1,8 @@
+import { ok } from '@sallyport/api-client'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fingerprint, knownHostsLine, parsePublicKeyLine, publicKeyLine, SshKeyError } from '@sallyport/ssh-keys'
+import { probeSsh } from '../doctor/gateway-probes.js'
 import { CliError } from '../errors.js'
 import type { IssuedCredential } from '../exec/issued-credential.js'
 import type { ClientSetup, ClientWorkspace } from './client.js'
@@ -12,6 +14,8 @@ import { quoted, quotedForRsync, writeWrappers } from './ssh-wrappers.js'
  * only this run has. Other hosts are reached as ever.
  */
 export const sshClient: ClientSetup = {
+  probe: probeSsh,
+  program: { name: 'ssh', args: ['-V'] },
   async environment(credential, workspace) {
     const { directory, key, env } = workspace
     if (credential.keyFingerprint !== fingerprint(key.publicKey.blob)) {
@@ -57,7 +61,7 @@ export const sshClient: ClientSetup = {
  */
 async function gatewayKeys(credential: IssuedCredential, { api }: ClientWorkspace): Promise<string> {
   const { host, port } = credential.connection
-  const published = await api.text('/v1/ssh/known-hosts')
+  const published = await ok(api.open.GET('/v1/ssh/known-hosts', { parseAs: 'text', headers: { accept: 'text/plain' } }))
   const name = port === 22 ? host.toLowerCase() : `[${host.toLowerCase()}]:${port}`
   const lines: string[] = []
   for (const line of published.split('\n')) {

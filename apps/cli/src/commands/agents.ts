@@ -1,6 +1,8 @@
+import { given, ok, once } from '@sallyport/api-client'
 import type { Command } from 'commander'
 import { contextOf, durationSeconds } from '../context.js'
 import { usageError } from '../errors.js'
+import { everything, listed } from '../http/control-plane.js'
 import { asFields, asList, asText, text, type Fields } from '../http/record.js'
 import { shortTime } from '../output/printer.js'
 import { fields, type Column } from '../output/table.js'
@@ -20,9 +22,9 @@ const columns: readonly Column<Fields>[] = [
 export function registerAgents(program: Command): void {
   const agents = program.command('agents').description('agents and gateways that are enrolled')
 
-  agents.command('list').action(async (_options: object, command: Command) => {
+  agents.command('list').description('by name, with what is connected now').action(async (_options: object, command: Command) => {
     const { api, printer } = contextOf(command)
-    const items = asList((await api.get('/v1/agents'))['items'])
+    const items = await listed(everything, (page) => ok(api.rest.GET('/v1/agents', { params: { query: given(page) } })))
     printer.list(items, columns, 'None is enrolled. `sallyport agents token NAME` makes a token to enrol one.')
   })
 
@@ -35,12 +37,12 @@ export function registerAgents(program: Command): void {
     .action(async (name: string, options: { kind: string; label?: string[]; ttl?: number }, command: Command) => {
       const { api, printer } = contextOf(command)
       if (options.kind !== 'agent' && options.kind !== 'gateway') throw usageError(`--kind is agent or gateway, not '${options.kind}'`)
-      const answer = await api.post('/v1/agents/tokens', {
-        name,
-        kind: options.kind,
-        labels: readLabels(options.label ?? []),
-        ...(options.ttl === undefined ? {} : { ttl_seconds: options.ttl }),
-      })
+      const answer = await ok(
+        api.rest.POST('/v1/agents/tokens', {
+          body: { name, kind: options.kind, labels: readLabels(options.label ?? []), ...given({ ttl_seconds: options.ttl }) },
+          headers: once(),
+        }),
+      )
       printer.result(answer, () =>
         fields([
           ['token', text(answer, 'token')],
@@ -55,8 +57,8 @@ export function registerAgents(program: Command): void {
     .argument('<id>')
     .action(async (id: string, _options: object, command: Command) => {
       const { api, printer } = contextOf(command)
-      const answer = await api.post(`/v1/agents/${encodeURIComponent(id)}/revoke`, {})
-      printer.result(answer, () => visible(`Node ${id} is revoked.`))
+      await ok(api.rest.POST('/v1/agents/{id}/revoke', { params: { path: { id } } }))
+      printer.result({ id, revoked: true }, () => visible(`Node ${id} is revoked.`))
     })
 }
 

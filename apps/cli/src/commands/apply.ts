@@ -1,10 +1,10 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import type { DocumentFile } from '@sallyport/kit'
+import { ApiProblem, given, ok } from '@sallyport/api-client'
 import type { Command } from 'commander'
 import { contextOf, say } from '../context.js'
 import { CliError, exitCode, usageError } from '../errors.js'
-import { ApiError } from '../http/api.js'
 import { asList, text, type Fields } from '../http/record.js'
 import { visible, visibleBlock } from '../output/visible.js'
 
@@ -27,16 +27,13 @@ export function registerApply(program: Command): void {
       const documents = options.file.flatMap(readDocuments)
       if (documents.length === 0) throw usageError(`no .yaml file in ${options.file.join(', ')}`)
       try {
-        const answer = await api.post('/v1/apply', {
-          documents,
-          dry_run: options.dryRun === true,
-          prune: options.prune === true,
-          ...(options.reason === undefined ? {} : { reason: options.reason }),
-        })
+        const answer = await ok(
+          api.slow.POST('/v1/apply', { body: { documents, dry_run: options.dryRun === true, prune: options.prune === true, ...given({ reason: options.reason }) } }),
+        )
         if (failedTests(answer).length > 0) process.exitCode = exitCode.error
         printer.result(answer, () => applied(answer, options.dryRun === true))
       } catch (error) {
-        if (!(error instanceof ApiError)) throw error
+        if (!(error instanceof ApiProblem)) throw error
         // A refusal lists what is wrong where, and which tests failed.
         for (const line of [...documentErrors(error.body), ...failedTests(error.body)]) say(line)
         throw error

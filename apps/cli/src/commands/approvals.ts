@@ -1,7 +1,8 @@
-import type { Command } from 'commander'
+import { asStream, given, ok } from '@sallyport/api-client'
+import { Option, type Command } from 'commander'
 import { contextOf, whole } from '../context.js'
+import { eventData, listed, type ControlPlane } from '../http/control-plane.js'
 import { asFields, asList, asText, asTexts, text, type Fields } from '../http/record.js'
-import type { Api } from '../http/api.js'
 import { shortTime } from '../output/printer.js'
 import { fields, type Column } from '../output/table.js'
 import { visible, visibleBlock } from '../output/visible.js'
@@ -17,18 +18,20 @@ const columns: readonly Column<Fields>[] = [
   { title: 'COMMAND', value: (item) => text(item, 'text') },
 ]
 
+const states = ['pending', 'approved', 'rejected', 'expired', 'cancelled', 'all'] as const
+
 export function registerApprovals(program: Command): void {
   const approvals = program.command('approvals').description('see and decide held commands')
 
   approvals.command('list')
     .description('held commands that wait (or, with --state, that ended)')
-    .option('--state <state>', 'pending, approved, rejected, expired, cancelled, or all', 'pending')
+    .addOption(new Option('--state <state>').choices(states).default('pending'))
     .option('--session <id>', 'of one session')
     .option('--limit <count>', 'at most so many', whole, 100)
-    .action(async (options: { state: string; session?: string; limit: number }, command: Command) => {
+    .action(async (options: { state: (typeof states)[number]; session?: string; limit: number }, command: Command) => {
       const { api, printer } = contextOf(command)
       const state = options.state === 'all' ? undefined : options.state
-      const items = await api.list('/v1/approvals', { state, session: options.session }, options.limit)
+      const items = await listed(options.limit, (page) => ok(api.rest.GET('/v1/approvals', { params: { query: given({ state, session: options.session, ...page }) } })))
       printer.list(items, columns, 'Nothing waits.')
     })
 
@@ -37,7 +40,7 @@ export function registerApprovals(program: Command): void {
     .argument('<id>')
     .action(async (id: string, _options: object, command: Command) => {
       const { api, printer } = contextOf(command)
-      const item = await api.get(`/v1/approvals/${encodeURIComponent(id)}`)
+      const item = await ok(api.rest.GET('/v1/approvals/{id}', { params: { path: { id } } }))
       printer.result(item, () => approvalCard(item))
     })
 
@@ -50,8 +53,13 @@ export function registerApprovals(program: Command): void {
     }
     decide.action(async (id: string, options: { reason?: string }, command: Command) => {
       const { api, printer } = contextOf(command)
-      const body = options.reason === undefined ? {} : { reason: options.reason }
-      const item = await api.post(`/v1/approvals/${encodeURIComponent(id)}/${verdict}`, body)
+      const { reason } = options
+      const path = { params: { path: { id } } }
+      const item = await ok(
+        verdict === 'approve'
+          ? api.rest.POST('/v1/approvals/{id}/approve', { ...path, body: given({ reason }) })
+          : api.rest.POST('/v1/approvals/{id}/reject', { ...path, body: { reason: reason ?? '' } }),
+      )
       printer.result(item, () => outcome(item, verdict))
     })
   }
@@ -60,16 +68,16 @@ export function registerApprovals(program: Command): void {
     .description('print held commands as they come and as they are decided, until Ctrl-C')
     .action(async (_options: object, command: Command) => {
       const { api, printer } = contextOf(command)
-      for await (const event of api.events('/v1/approvals/stream')) {
+      for await (const event of eventData(api.rest.GET('/v1/approvals/stream', asStream()))) {
         if (printer.format !== 'table') printer.text(visible(JSON.stringify(event)))
         else printer.text(await watchLine(api, event))
       }
     })
 }
 
-async function watchLine(api: Api, event: Fields): Promise<string> {
+async function watchLine(api: ControlPlane, event: Fields): Promise<string> {
   const id = text(event, 'id')
-  const item = await api.get(`/v1/approvals/${encodeURIComponent(id)}`)
+  const item = await ok(api.rest.GET('/v1/approvals/{id}', { params: { path: { id } } }))
   return visible(`${shortTime(new Date().toISOString())}  ${text(event, 'state').padEnd(9)}  ${id}  ${text(item, 'identity.name')} on ${text(item, 'target.name') || text(item, 'target')}: ${text(item, 'text')}`)
 }
 

@@ -1,10 +1,11 @@
 import { createWriteStream } from 'node:fs'
 import { rename, rm } from 'node:fs/promises'
 import { pipeline } from 'node:stream/promises'
+import { given, ok } from '@sallyport/api-client'
 import { Option, type Command } from 'commander'
 import { contextOf, instant, say, whole } from '../context.js'
 import { usageError } from '../errors.js'
-import type { Api } from '../http/api.js'
+import { asDownload, download, everything, listed, type ControlPlane } from '../http/control-plane.js'
 import { asFields, asList, asText, text, type Fields } from '../http/record.js'
 import { shortTime } from '../output/printer.js'
 import type { Column } from '../output/table.js'
@@ -44,7 +45,8 @@ export function registerSearch(audit: Command): void {
     .option('--limit <count>', 'at most so many', whole, 50)
     .action(async (options: SearchOptions, command: Command) => {
       const { api, printer } = contextOf(command)
-      const events = await api.list('/v1/events', await conditionsOf(api, options), options.limit)
+      const conditions = await conditionsOf(api, options)
+      const events = await listed(options.limit, (page) => ok(api.rest.GET('/v1/events', { params: { query: { ...conditions, ...given(page) } } })))
       printer.list(events, columns, 'No events.', events.map(flat))
     })
 
@@ -52,9 +54,14 @@ export function registerSearch(audit: Command): void {
     .option('--saved <name>', 'with the conditions of this saved search')
     .addOption(new Option('--format <format>').choices(['jsonl', 'csv']).default('jsonl'))
     .requiredOption('--output <file>', 'write to this file, readable by you alone; it appears when it is whole')
-    .action(async (options: SearchOptions & { readonly format: string; readonly output: string }, command: Command) => {
+    .action(async (options: SearchOptions & { readonly format: 'jsonl' | 'csv'; readonly output: string }, command: Command) => {
       const { api } = contextOf(command)
-      const lines = await api.download('/v1/events/export', { ...(await conditionsOf(api, options)), format: options.format }, options.format === 'csv' ? 'text/csv' : 'application/jsonl')
+      const lines = await download(
+        api.slow.GET('/v1/events/export', {
+          params: { query: { ...(await conditionsOf(api, options)), format: options.format } },
+          ...asDownload(options.format === 'csv' ? 'text/csv' : 'application/jsonl'),
+        }),
+      )
       const part = `${options.output}.part`
       try {
         await pipeline(lines, createWriteStream(part, { mode: 0o600 }))
@@ -72,24 +79,25 @@ export function registerSearch(audit: Command): void {
     .description('yours, and those that others share')
     .action(async (_options: object, command: Command) => {
       const { api, printer } = contextOf(command)
-      const items = asList((await api.get('/v1/audit/searches'))['items'])
+      const items = (await searches(api))
       printer.list(items, savedColumns, 'No saved searches. Make one: sallyport audit saved save denied --decision deny --shared')
     })
 
   withConditions(saved.command('save').description('save conditions under a name').argument('<name>'))
     .option('--shared', 'others may use it, too')
     .action(async (name: string, options: SearchOptions & { readonly shared?: true }, command: Command) => {
-      const { api } = contextOf(command)
-      await api.call('PUT', `/v1/audit/searches/${encodeURIComponent(name)}`, { body: { shared: options.shared ?? false, query: given(options) } })
-      say(visible(`Saved. Use it: sallyport audit search --saved ${name}`))
+      const { api, printer } = contextOf(command)
+      await ok(api.rest.PUT('/v1/audit/searches/{name}', { params: { path: { name } }, body: { shared: options.shared ?? false, query: conditionsIn(options) } }))
+      printer.result({ name, saved: true }, () => visible(`Saved. Use it: sallyport audit search --saved ${name}`))
     })
 
   saved.command('delete')
+    .description('delete one of yours')
     .argument('<name>')
     .action(async (name: string, _options: object, command: Command) => {
-      const { api } = contextOf(command)
-      await api.call('DELETE', `/v1/audit/searches/${encodeURIComponent(name)}`)
-      say('Deleted.')
+      const { api, printer } = contextOf(command)
+      await ok(api.rest.DELETE('/v1/audit/searches/{name}', { params: { path: { name } } }))
+      printer.result({ name, deleted: true }, () => 'Deleted.')
     })
 }
 
@@ -108,17 +116,19 @@ function withConditions(command: Command): Command {
     .option('--text <characters>', 'anywhere in the record; slow without other conditions')
 }
 
-function given(options: SearchOptions): Conditions {
+function conditionsIn(options: SearchOptions): Conditions {
   return Object.fromEntries(conditionNames.flatMap((name) => (options[name] === undefined ? [] : [[name, options[name]]])))
 }
 
-async function conditionsOf(api: Api, options: SearchOptions): Promise<Conditions> {
-  if (options.saved === undefined) return given(options)
-  const items = asList((await api.get('/v1/audit/searches'))['items']).filter((item) => text(item, 'name') === options.saved)
+const searches = (api: ControlPlane) => listed(everything, (page) => ok(api.rest.GET('/v1/audit/searches', { params: { query: given(page) } })))
+
+async function conditionsOf(api: ControlPlane, options: SearchOptions): Promise<Conditions> {
+  if (options.saved === undefined) return conditionsIn(options)
+  const items = (await searches(api)).filter((item) => text(item, 'name') === options.saved)
   const found = items.find((item) => item['mine'] === true) ?? items[0]
   if (found === undefined) throw usageError(`there is no saved search ${options.saved}: see sallyport audit saved list`)
   const conditions = Object.entries(asFields(found['query'])).map(([name, value]): [string, string] => [name, asText(value)])
-  return { ...Object.fromEntries(conditions), ...given(options) }
+  return { ...Object.fromEntries(conditions), ...conditionsIn(options) }
 }
 
 /** One level: what the API knows of the event (who, target, position), and over it the event as its source wrote it. */

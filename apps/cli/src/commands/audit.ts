@@ -3,9 +3,11 @@ import { createReadStream, createWriteStream, readFileSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 import { pipeline } from 'node:stream/promises'
 import { verifyBundle, type BundleVerification } from '@sallyport/audit-log'
+import { ok } from '@sallyport/api-client'
 import type { Command } from 'commander'
 import { contextOf, instant, printerOf, say } from '../context.js'
 import { exitCode, usageError } from '../errors.js'
+import { asDownload, download } from '../http/control-plane.js'
 import { asFields, asList, text, type Fields } from '../http/record.js'
 import { visible, visibleJson } from '../output/visible.js'
 import { registerSearch } from './audit-search.js'
@@ -29,8 +31,8 @@ export function registerAudit(program: Command): void {
       const { since: from, until: to = new Date().toISOString() } = options
       if ((session === undefined) === (from === undefined)) throw usageError('name a session, or give --since (and --until)')
       const lines = session === undefined
-        ? await api.download('/v1/audit/bundle', { from, to }, 'application/jsonl')
-        : await api.download(`/v1/sessions/${encodeURIComponent(session)}/bundle`, {}, 'application/jsonl')
+        ? await download(api.slow.GET('/v1/audit/bundle', { params: { query: { from: from ?? '', to } }, ...asDownload('application/jsonl') }))
+        : await download(api.slow.GET('/v1/sessions/{id}/bundle', { params: { path: { id: session } }, ...asDownload('application/jsonl') }))
       await pipeline(lines, createWriteStream(options.output, { mode: 0o600 }))
       say(visible(`Wrote ${options.output}. Whoever verifies it needs the keys of \`sallyport audit keys\`, by another way than the file.`))
     })
@@ -39,7 +41,7 @@ export function registerAudit(program: Command): void {
     .description('the newest signed state of the log: keep it elsewhere, and give it to `audit verify --published`')
     .action(async (_options: object, command: Command) => {
       const { api, printer } = contextOf(command)
-      const answer = await api.call('GET', '/v1/audit/checkpoint')
+      const answer = await ok(api.rest.GET('/v1/audit/checkpoint'))
       printer.result(answer, () => text(answer, 'note').trimEnd().split('\n').map(visible).join('\n'))
     })
 
@@ -47,7 +49,7 @@ export function registerAudit(program: Command): void {
     .description('the public keys with which bundles are verified (JSON)')
     .action(async (_options: object, command: Command) => {
       const { api, printer } = contextOf(command)
-      const answer = await api.call('GET', '/v1/audit/keys')
+      const answer = await ok(api.rest.GET('/v1/audit/keys'))
       printer.result(answer, () => visibleJson(JSON.stringify(answer, undefined, 2)))
     })
 
@@ -60,10 +62,9 @@ export function registerAudit(program: Command): void {
       if (options.published !== undefined) return verifyPublished(options, command)
       if (options.offline !== undefined || options.keys !== undefined) return verifyOffline(options, command)
       const { api, printer } = contextOf(command)
-      const answer = await api.call('GET', '/v1/audit/verify', { timeoutMilliseconds: 30 * 60_000 })
-      const ok = answer['ok'] === true
-      if (!ok) process.exitCode = exitCode.error
-      const said = ok
+      const answer = await ok(api.slow.GET('/v1/audit/verify'))
+      if (!answer.ok) process.exitCode = exitCode.error
+      const said = answer.ok
         ? [`The chain is whole: ${text(answer, 'checked')} events${deletedPart(answer)}, head ${text(answer, 'head.position')} ${text(answer, 'head.hash')}`, sessionsLine(answer), `Checkpoints: ${text(answer, 'checkpoints')} signed, all fit`]
         : [`The chain is BROKEN at position ${text(answer, 'first_bad.position')}: ${text(answer, 'first_bad.problem')}`, ...furtherProblems(answer), ...(answer['sessions'] === undefined ? [] : [sessionsLine(answer)])]
       printer.result(answer, () => said.map(visible).join('\n'))

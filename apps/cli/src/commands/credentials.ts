@@ -1,5 +1,7 @@
-import type { Command } from 'commander'
+import { given, ok } from '@sallyport/api-client'
+import { Option, type Command } from 'commander'
 import { contextOf, whole } from '../context.js'
+import { listed } from '../http/control-plane.js'
 import { text, type Fields } from '../http/record.js'
 import { shortTime } from '../output/printer.js'
 import type { Column } from '../output/table.js'
@@ -16,17 +18,20 @@ const columns: readonly Column<Fields>[] = [
   { title: 'USED', value: (item) => shortTime(text(item, 'used_at')) },
 ]
 
+const states = ['live', 'used', 'revoked', 'expired'] as const
+
 export function registerCredentials(program: Command): void {
   const credentials = program.command('credentials').description('short-lived credentials that were issued')
 
   credentials.command('list')
+    .description('newest first: yours; all of them for auditors and admins')
     .option('--identity <name>')
     .option('--target <name>')
-    .option('--state <state>', 'like live, expired or revoked')
+    .addOption(new Option('--state <state>').choices(states))
     .option('--limit <count>', 'at most so many', whole, 100)
-    .action(async ({ limit, identity, target, state }: { limit: number; identity?: string; target?: string; state?: string }, command: Command) => {
+    .action(async ({ limit, identity, target, state }: { limit: number; identity?: string; target?: string; state?: (typeof states)[number] }, command: Command) => {
       const { api, printer } = contextOf(command)
-      const items = await api.list('/v1/credentials', { identity, target, state }, limit)
+      const items = await listed(limit, (page) => ok(api.rest.GET('/v1/credentials', { params: { query: given({ identity, target, state, ...page }) } })))
       printer.list(items, columns, 'No credentials.')
     })
 
@@ -35,7 +40,7 @@ export function registerCredentials(program: Command): void {
     .argument('<id>')
     .action(async (id: string, _options: object, command: Command) => {
       const { api, printer } = contextOf(command)
-      const answer = await api.call('DELETE', `/v1/credentials/${encodeURIComponent(id)}`)
-      printer.result(answer, () => visible(`Credential ${id} is revoked; its sessions end.`))
+      await ok(api.rest.DELETE('/v1/credentials/{id}', { params: { path: { id } } }))
+      printer.result({ id, revoked: true }, () => visible(`Credential ${id} is revoked; its sessions end.`))
     })
 }

@@ -24,7 +24,7 @@ export function registerExec(program: Command): void {
     .usage('[options] TARGET -- COMMAND [ARGUMENT...]')
     .argument('<target>', 'name of the target')
     .argument('<command...>', 'what to run, after --')
-    .addHelpText('after', '\nIt exits with the code of the command that it ran.\n\nExample:\n  sallyport exec orders-db -- psql -c "select count(*) from orders"\n  sallyport exec web-01 -- ssh web-01 uptime')
+    .addHelpText('after', '\nIt exits with the code of the command that it ran.')
     .action(async (target: string, words: string[], options: IssueOptions, command: Command) => {
       const { api } = contextOf(command)
       process.exitCode = await execute(api, issueRequest(target, options), words, say)

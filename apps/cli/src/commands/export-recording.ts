@@ -1,7 +1,9 @@
 import { createWriteStream } from 'node:fs'
 import { pipeline } from 'node:stream/promises'
+import { given } from '@sallyport/api-client'
 import type { Command } from 'commander'
 import { contextOf, say, whole } from '../context.js'
+import { asDownload, download } from '../http/control-plane.js'
 import { visible, visibleJson } from '../output/visible.js'
 
 interface ExportOptions {
@@ -19,8 +21,8 @@ export function exportRecording(sessions: Command): void {
     .option('--raw', 'as recorded, with what could act on the terminal that plays it: play it in a sandbox only')
     .action(async (id: string, options: ExportOptions, command: Command) => {
       const { api } = contextOf(command)
-      const query = { command: options.command?.toString(), raw: options.raw ? 'true' : undefined }
-      const cast = await api.download(`/v1/sessions/${encodeURIComponent(id)}/recording`, query, 'application/x-asciicast')
+      const query = given({ command: options.command, raw: options.raw ? ('true' as const) : undefined })
+      const cast = await download(api.rest.GET('/v1/sessions/{id}/recording', { params: { path: { id }, query }, ...asDownload('application/x-asciicast') }))
       if (options.output !== undefined) {
         await pipeline(cast, createWriteStream(options.output, { mode: 0o600 }))
         say(visible(`Wrote ${options.output}`))

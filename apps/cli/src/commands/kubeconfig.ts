@@ -26,7 +26,6 @@ export function registerKubeconfig(program: Command): void {
     .argument('<target...>', 'names of clusters; the first becomes the current context')
     .option('-f, --file <file>', 'where to (default: standard output)')
     .option('-n, --namespace <name>', 'namespace of the contexts')
-    .addHelpText('after', '\nExample:\n  sallyport kubeconfig demo-cluster -f demo.kubeconfig\n  kubectl --kubeconfig demo.kubeconfig get pods')
     .action(async (targets: string[], options: SourceOptions & { file?: string; namespace?: string }, command: Command) => {
       const { api } = contextOf(command)
       const entries: KubeconfigEntry[] = []

@@ -1,3 +1,4 @@
+import { ok } from '@sallyport/api-client'
 import type { Command } from 'commander'
 import { contextOf, printerOf } from '../context.js'
 import { exitCode } from '../errors.js'
@@ -26,7 +27,7 @@ export function registerPolicy(program: Command): void {
     .argument('<command>', 'the command, like "delete from orders"')
     .action(async (statement: string, options: { as: string; target: string }, command: Command) => {
       const { api, printer } = contextOf(command)
-      const answer = await api.post('/v1/policy/explain', { as: options.as, target: options.target, text: statement })
+      const answer = await ok(api.rest.POST('/v1/policy/explain', { body: { as: options.as, target: options.target, text: statement } }))
       printer.result(answer, () => explained(answer))
     })
 }

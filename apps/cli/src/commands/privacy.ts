@@ -1,6 +1,7 @@
+import { ok } from '@sallyport/api-client'
 import type { Command } from 'commander'
 import { contextOf } from '../context.js'
-import { asList, text, type Fields } from '../http/record.js'
+import { text, type Fields } from '../http/record.js'
 import type { Column } from '../output/table.js'
 import { visible } from '../output/visible.js'
 
@@ -18,7 +19,7 @@ export function registerPrivacy(program: Command): void {
     .description('everything the log knows a person by (auditors)')
     .action(async (identifier: string, _options: object, command: Command) => {
       const { api, printer } = contextOf(command)
-      printer.list(asList((await api.call('POST', '/v1/privacy/find', { body: { identifier } }))['identifiers']), columns, 'Nobody.')
+      printer.list((await ok(api.rest.POST('/v1/privacy/find', { body: { identifier } }))).identifiers, columns, 'Nobody.')
     })
 
   privacy.command('erase')
@@ -27,10 +28,8 @@ export function registerPrivacy(program: Command): void {
     .description("delete a person's key: the log stays whole, and nobody can tell any more who it was (admins; it can't be undone)")
     .action(async (identifiers: readonly string[], { reason }: { readonly reason: string }, command: Command) => {
       const { api, printer } = contextOf(command)
-      const answer = await api.call('POST', '/v1/privacy/erase', { body: { identifiers, reason } })
-      const left = asTexts(answer['still_named_in'])
+      const answer = await ok(api.rest.POST('/v1/privacy/erase', { body: { identifiers: [...identifiers], reason } }))
+      const left = answer.still_named_in
       printer.result(answer, () => visible(`Erased: ${text(answer, 'identifiers')} identifiers.${left.length === 0 ? '' : ` These documents still hold a name: ${left.join(', ')}`}`))
     })
 }
-
-const asTexts = (value: unknown): string[] => (Array.isArray(value) ? value.filter((item) => typeof item === 'string') : [])

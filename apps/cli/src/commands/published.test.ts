@@ -3,8 +3,9 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { checkpointText, consistencyProof, Frontier, leafHash, nodeHash, noteOf, originOf, splitOf } from '@sallyport/audit-log'
+import { createApi } from '@sallyport/api-client'
 import { afterAll, describe, expect, test } from 'vitest'
-import type { Api } from '../http/api.js'
+import type { ControlPlane } from '../http/control-plane.js'
 import { comparePublished, notesIn } from './published.js'
 
 const folder = mkdtempSync(path.join(tmpdir(), 'sallyport-published-'))
@@ -33,10 +34,13 @@ class Log {
   }
 
   /** A control plane that holds this log. */
-  api(): Api {
-    const call = async (_method: string, where: string, { query }: { query?: { size?: string } } = {}): Promise<object> =>
-      where.endsWith('checkpoint') ? { note: this.note() } : { note: this.note(), proof: (await consistencyProof(BigInt(query?.size ?? ''), BigInt(this.#leaves.length), this.#hash)).map((part) => part.toString('base64url')) }
-    return { call } as unknown as Api // decoder: of the client only this is used
+  api(): Pick<ControlPlane, 'rest'> {
+    const answer = async (url: URL): Promise<object> => {
+      if (url.pathname.endsWith('checkpoint')) return { note: this.note() }
+      const proof = await consistencyProof(BigInt(url.searchParams.get('size') ?? ''), BigInt(this.#leaves.length), this.#hash)
+      return { note: this.note(), proof: proof.map((part) => part.toString('base64url')) }
+    }
+    return { rest: createApi({ baseUrl: 'http://log.example', fetch: async (request) => Response.json(await answer(new URL(request.url))) }) }
   }
 }
 

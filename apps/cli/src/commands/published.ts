@@ -1,9 +1,10 @@
 import type { JsonWebKey } from 'node:crypto'
 import { readFileSync } from 'node:fs'
+import { ok } from '@sallyport/api-client'
 import { isConsistent, readNote, type Checkpoint } from '@sallyport/audit-log'
 import { usageError } from '../errors.js'
-import type { Api } from '../http/api.js'
-import { asFields, asTexts, text, type Fields } from '../http/record.js'
+import type { ControlPlane } from '../http/control-plane.js'
+import { asFields, text, type Fields } from '../http/record.js'
 
 /**
  * Checkpoints in a file: signed notes one after another, as `audit checkpoint` prints them; or JSON lines of events in the
@@ -39,9 +40,9 @@ export interface Comparison extends Fields {
 }
 
 /** Proofs come from the control plane and are checked here: it can't talk itself out of what it has signed. */
-export async function comparePublished(api: Api, notes: readonly string[], keys: readonly JsonWebKey[]): Promise<Comparison> {
+export async function comparePublished(api: Pick<ControlPlane, 'rest'>, notes: readonly string[], keys: readonly JsonWebKey[]): Promise<Comparison> {
   const bad = (checked: number, problem: string): Comparison => ({ ok: false, checked, size: '', problem })
-  const now = readNote(text(await api.call('GET', '/v1/audit/checkpoint'), 'note'), keys)
+  const now = readNote((await ok(api.rest.GET('/v1/audit/checkpoint'))).note, keys)
   if (now === undefined) return bad(0, 'its newest checkpoint is not signed by one of the keys that were given')
   let checked = 0
   for (const note of notes) {
@@ -54,8 +55,8 @@ export async function comparePublished(api: Api, notes: readonly string[], keys:
   return { ok: true, checked, size: String(now.size) }
 }
 
-async function contains(api: Api, old: Checkpoint, atLeast: Checkpoint, keys: readonly JsonWebKey[]): Promise<boolean> {
-  const answer = await api.call('GET', '/v1/audit/consistency', { query: { size: String(old.size) } })
-  const now = readNote(text(answer, 'note'), keys)
-  return now !== undefined && now.size >= atLeast.size && isConsistent(old, now, asTexts(answer['proof']).map((part) => Buffer.from(part, 'base64url')))
+async function contains(api: Pick<ControlPlane, 'rest'>, old: Checkpoint, atLeast: Checkpoint, keys: readonly JsonWebKey[]): Promise<boolean> {
+  const answer = await ok(api.rest.GET('/v1/audit/consistency', { params: { query: { size: String(old.size) } } }))
+  const now = readNote(answer.note, keys)
+  return now !== undefined && now.size >= atLeast.size && isConsistent(old, now, answer.proof.map((part) => Buffer.from(part, 'base64url')))
 }

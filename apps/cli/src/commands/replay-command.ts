@@ -1,6 +1,8 @@
+import { given, ok } from '@sallyport/api-client'
 import type { Command } from 'commander'
 import { contextOf, say, whole } from '../context.js'
 import { usageError } from '../errors.js'
+import { everything, listed } from '../http/control-plane.js'
 import { text, type Fields } from '../http/record.js'
 import { play } from '../output/player.js'
 import { flat } from './audit-search.js'
@@ -27,8 +29,11 @@ export function replayCommand(sessions: Command): void {
     .option('--command <number>', 'this command only', whole)
     .action(async (id: string, options: ReplayOptions, command: Command) => {
       const { api, printer } = contextOf(command)
-      const path = `/v1/sessions/${encodeURIComponent(id)}`
-      const [session, stored] = await Promise.all([api.get(path), api.list(`${path}/events`, { recordings: 'true' }, Number.POSITIVE_INFINITY)])
+      const path = { id }
+      const [session, stored] = await Promise.all([
+        ok(api.rest.GET('/v1/sessions/{id}', { params: { path } })),
+        listed(everything, (page) => ok(api.rest.GET('/v1/sessions/{id}/events', { params: { path, query: given({ recordings: 'true' as const, ...page }) } }))),
+      ])
       const events = stored.map(flat).filter((event) => options.command === undefined || text(event, 'command') === String(options.command))
       // A terminal is played to a terminal alone; into a file or a pipe everything is written out.
       if (printer.format !== 'table' || !process.stdout.isTTY) printer.result({ session, events }, () => `${sessionHead(session)}\n\n${replay(events)}`)

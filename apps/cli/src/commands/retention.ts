@@ -1,6 +1,8 @@
+import { given, ok, once } from '@sallyport/api-client'
 import type { Command } from 'commander'
-import { contextOf, instant, say } from '../context.js'
-import { asList, text, type Fields } from '../http/record.js'
+import { contextOf, instant } from '../context.js'
+import { everything, listed } from '../http/control-plane.js'
+import { text, type Fields } from '../http/record.js'
 import { shortTime } from '../output/printer.js'
 import type { Column } from '../output/table.js'
 import { visible } from '../output/visible.js'
@@ -20,6 +22,15 @@ const holdColumns: readonly Column<Fields>[] = [
   { title: 'RELEASED', value: (item) => (text(item, 'released_at') === '' ? '' : `${shortTime(text(item, 'released_at'))} by ${text(item, 'released_by')}`) },
 ]
 
+interface HoldOptions {
+  readonly reason: string
+  readonly session?: string
+  readonly identity?: string
+  readonly target?: string
+  readonly from?: string
+  readonly to?: string
+}
+
 /** `audit retention` and `audit hold`. */
 export function registerRetention(audit: Command): void {
   audit.command('retention')
@@ -27,8 +38,8 @@ export function registerRetention(audit: Command): void {
     .option('--run', 'delete it now instead of within the hour (admins)')
     .action(async ({ run }: { readonly run?: true }, command: Command) => {
       const { api, printer } = contextOf(command)
-      const answer = run === true ? await api.call('POST', '/v1/audit/retention/run', { timeoutMilliseconds: 30 * 60_000 }) : await api.get('/v1/audit/retention')
-      printer.list(asList(answer['items']), dueColumns, 'Nothing. What is kept for how long is said by a document of kind Retention: docs/audit.md')
+      const { items } = await ok(run === true ? api.slow.POST('/v1/audit/retention/run') : api.slow.GET('/v1/audit/retention'))
+      printer.list(items, dueColumns, 'Nothing. What is kept for how long is said by a document of kind Retention: docs/audit.md')
     })
 
   const hold = audit.command('hold').description('legal holds: what fits is not deleted until the hold is released')
@@ -37,7 +48,7 @@ export function registerRetention(audit: Command): void {
     .description('newest first, also released ones')
     .action(async (_options: object, command: Command) => {
       const { api, printer } = contextOf(command)
-      printer.list(asList((await api.get('/v1/audit/holds'))['items']), holdColumns, 'No legal holds.')
+      printer.list(await listed(everything, (page) => ok(api.rest.GET('/v1/audit/holds', { params: { query: given(page) } }))), holdColumns, 'No legal holds.')
     })
 
   hold.command('add')
@@ -48,19 +59,20 @@ export function registerRetention(audit: Command): void {
     .option('--target <name>')
     .option('--from <time>', 'RFC 3339, or a duration back from now like 2h', instant)
     .option('--to <time>', 'RFC 3339, or a duration back from now', instant)
-    .action(async (options: Readonly<Record<string, string>>, command: Command) => {
+    .action(async ({ reason, session, identity, target, from, to }: HoldOptions, command: Command) => {
       const { api, printer } = contextOf(command)
-      const answer = await api.call('POST', '/v1/audit/holds', { body: options })
+      const answer = await ok(api.rest.POST('/v1/audit/holds', { body: { reason, ...given({ session, identity, target, from, to }) }, headers: once() }))
       printer.result(answer, () => visible(`Held: ${text(answer, 'id')}`))
     })
 
   hold.command('release')
+    .description('what it held may be deleted again (admins)')
     .argument('<id>')
     .requiredOption('--reason <text>')
     .action(async (id: string, { reason }: { readonly reason: string }, command: Command) => {
-      const { api } = contextOf(command)
-      await api.call('POST', `/v1/audit/holds/${encodeURIComponent(id)}/release`, { body: { reason } })
-      say('Released.')
+      const { api, printer } = contextOf(command)
+      await ok(api.rest.POST('/v1/audit/holds/{id}/release', { params: { path: { id } }, body: { reason } }))
+      printer.result({ id, released: true }, () => 'Released.')
     })
 }
 

@@ -1,5 +1,7 @@
-import type { Command } from 'commander'
+import { given, ok } from '@sallyport/api-client'
+import { Option, type Command } from 'commander'
 import { contextOf, instant, whole } from '../context.js'
+import { listed } from '../http/control-plane.js'
 import { text, type Fields } from '../http/record.js'
 import { shortTime } from '../output/printer.js'
 import type { Column } from '../output/table.js'
@@ -23,14 +25,15 @@ export function registerSessions(program: Command): void {
   const sessions = program.command('sessions').description('see, replay and end sessions')
 
   sessions.command('list')
+    .description('newest first: yours; all of them for operators, auditors and admins')
     .option('--identity <name>')
     .option('--target <name>')
-    .option('--state <state>', 'like live or ended')
+    .addOption(new Option('--state <state>').choices(['live', 'ended']))
     .option('--since <time>', 'RFC 3339, or a duration back from now like 2h', instant)
     .option('--limit <count>', 'at most so many', whole, 50)
-    .action(async ({ limit, identity, target, state, since }: { limit: number; identity?: string; target?: string; state?: string; since?: string }, command: Command) => {
+    .action(async ({ limit, identity, target, state, since }: { limit: number; identity?: string; target?: string; state?: 'live' | 'ended'; since?: string }, command: Command) => {
       const { api, printer } = contextOf(command)
-      const items = await api.list('/v1/sessions', { identity, target, state, since }, limit)
+      const items = await listed(limit, (page) => ok(api.rest.GET('/v1/sessions', { params: { query: given({ identity, target, state, since, ...page }) } })))
       printer.list(items, columns, 'No sessions.')
     })
 
@@ -39,7 +42,7 @@ export function registerSessions(program: Command): void {
     .argument('<id>')
     .action(async (id: string, _options: object, command: Command) => {
       const { api, printer } = contextOf(command)
-      const session = await api.get(`/v1/sessions/${encodeURIComponent(id)}`)
+      const session = await ok(api.rest.GET('/v1/sessions/{id}', { params: { path: { id } } }))
       printer.result(session, () => sessionHead(session))
     })
 
@@ -53,7 +56,7 @@ export function registerSessions(program: Command): void {
     .requiredOption('--reason <text>', 'why, for the record and the one who is cut off')
     .action(async (id: string, options: { reason: string }, command: Command) => {
       const { api, printer } = contextOf(command)
-      const answer = await api.post(`/v1/sessions/${encodeURIComponent(id)}/kill`, { reason: options.reason })
-      printer.result(answer, () => visible(`Session ${id} is ended.`))
+      await ok(api.rest.POST('/v1/sessions/{id}/kill', { params: { path: { id } }, body: { reason: options.reason } }))
+      printer.result({ id, killed: true }, () => visible(`Session ${id} is ended.`))
     })
 }

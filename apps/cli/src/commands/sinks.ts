@@ -1,7 +1,9 @@
+import { given, ok } from '@sallyport/api-client'
 import type { Command } from 'commander'
 import { contextOf, whole } from '../context.js'
 import { exitCode, usageError } from '../errors.js'
-import { asList, text, type Fields } from '../http/record.js'
+import { everything, listed } from '../http/control-plane.js'
+import { text, type Fields } from '../http/record.js'
 import { shortTime } from '../output/printer.js'
 import type { Column } from '../output/table.js'
 import { visible } from '../output/visible.js'
@@ -29,11 +31,10 @@ const letterColumns: readonly Column<Fields>[] = [
 
 export function registerSinks(program: Command): void {
   const sinks = program.command('sinks').description('where audit events are exported to')
-  const path = (name: string): string => `/v1/sinks/${encodeURIComponent(name)}`
 
   sinks.command('list').description('state, position and lag of every sink').action(async (_options: object, command: Command) => {
     const { api, printer } = contextOf(command)
-    printer.list(asList((await api.get('/v1/sinks'))['items']), sinkColumns, 'There is no sink. Apply a document of the kind Sink to make one.')
+    printer.list(await listed(everything, (page) => ok(api.rest.GET('/v1/sinks', { params: { query: given(page) } }))), sinkColumns, 'There is no sink. Apply a document of the kind Sink to make one.')
   })
 
   sinks.command('dead-letters')
@@ -42,7 +43,7 @@ export function registerSinks(program: Command): void {
     .option('--limit <count>', 'at most so many', whole, 100)
     .action(async (name: string, { limit }: { limit: number }, command: Command) => {
       const { api, printer } = contextOf(command)
-      printer.list(await api.list(`${path(name)}/dead-letters`, {}, limit), letterColumns, 'No dead letters.')
+      printer.list(await listed(limit, (page) => ok(api.rest.GET('/v1/sinks/{name}/dead-letters', { params: { path: { name }, query: given(page) } }))), letterColumns, 'No dead letters.')
     })
 
   sinks.command('retry')
@@ -53,7 +54,7 @@ export function registerSinks(program: Command): void {
     .action(async (name: string, positions: string[], { all }: { all?: boolean }, command: Command) => {
       const { api, printer } = contextOf(command)
       if ((all === true) === positions.length > 0) throw usageError('name positions, or say --all', '`sallyport sinks dead-letters NAME` lists them')
-      const answer = await api.post(`${path(name)}/dead-letters/retry`, all === true ? {} : { positions })
+      const answer = await ok(api.rest.POST('/v1/sinks/{name}/dead-letters/retry', { params: { path: { name } }, body: all === true ? {} : { positions } }))
       printer.result(answer, () => visible(`${text(answer, 'retrying')} dead letters are being sent again.`))
     })
 
@@ -62,10 +63,10 @@ export function registerSinks(program: Command): void {
     .argument('<name>')
     .action(async (name: string, _options: object, command: Command) => {
       const { api, printer } = contextOf(command)
-      const answer = await api.call('POST', `${path(name)}/test`, { body: {}, timeoutMilliseconds: 310_000 })
-      if (answer['ok'] !== true) process.exitCode = exitCode.error
+      const answer = await ok(api.slow.POST('/v1/sinks/{name}/test', { params: { path: { name } } }))
+      if (!answer.ok) process.exitCode = exitCode.error
       printer.result(answer, () =>
-        visible(answer['ok'] === true ? `The receiver acknowledged the event ${text(answer, 'event_id')}.` : `Not acknowledged: ${text(answer, 'code')}: ${text(answer, 'reason')}`),
+        visible(answer.ok ? `The receiver acknowledged the event ${text(answer, 'event_id')}.` : `Not acknowledged: ${text(answer, 'code')}: ${text(answer, 'reason')}`),
       )
     })
 }

@@ -1,6 +1,8 @@
+import { given, ok, once } from '@sallyport/api-client'
 import type { Command } from 'commander'
 import { contextOf, durationSeconds } from '../context.js'
-import { asList, asTexts, text, type Fields } from '../http/record.js'
+import { everything, listed } from '../http/control-plane.js'
+import { asTexts, text, type Fields } from '../http/record.js'
 import { shortTime } from '../output/printer.js'
 import { fields, table, type Column } from '../output/table.js'
 import { visible } from '../output/visible.js'
@@ -24,16 +26,16 @@ const tokenColumns: readonly Column<Fields>[] = [
 ]
 
 export function registerUsers(program: Command): void {
-  program.command('users').description('people').command('list').action(async (_options: object, command: Command) => {
+  program.command('users').description('people').command('list').description('roles and groups of everyone (auditors)').action(async (_options: object, command: Command) => {
     const { api, printer } = contextOf(command)
-    const items = asList((await api.get('/v1/users'))['items'])
+    const items = await listed(everything, (page) => ok(api.rest.GET('/v1/users', { params: { query: given(page) } })))
     printer.list(items, columns, 'No users.')
   })
 
   const tokens = program.command('tokens').description("API tokens of users")
   tokens.command('list').description('yours; as an admin all').action(async (_options: object, command: Command) => {
     const { api, printer } = contextOf(command)
-    const items = asList((await api.get('/v1/tokens'))['items'])
+    const items = await listed(everything, (page) => ok(api.rest.GET('/v1/tokens', { params: { query: given(page) } })))
     printer.result(items, () => (items.length === 0 ? 'No tokens.' : table(tokenColumns, items, printer.width)))
   })
   tokens.command('create')
@@ -43,7 +45,7 @@ export function registerUsers(program: Command): void {
     .option('--ttl <duration>', 'how long it lives, like 720h', durationSeconds)
     .action(async (user: string, options: { name: string; ttl?: number }, command: Command) => {
       const { api, printer } = contextOf(command)
-      const answer = await api.post('/v1/tokens', { user, name: options.name, ...(options.ttl === undefined ? {} : { ttl_seconds: options.ttl }) })
+      const answer = await ok(api.rest.POST('/v1/tokens', { body: { user, name: options.name, ...given({ ttl_seconds: options.ttl }) }, headers: once() }))
       printer.result(answer, () =>
         fields([
           ['token', text(answer, 'token')],
@@ -52,18 +54,18 @@ export function registerUsers(program: Command): void {
         ]),
       )
     })
-  tokens.command('revoke').argument('<id>').action(async (id: string, _options: object, command: Command) => {
+  tokens.command('revoke').description('end an API token: yours; as an admin any').argument('<id>').action(async (id: string, _options: object, command: Command) => {
     const { api, printer } = contextOf(command)
-    const answer = await api.call('DELETE', `/v1/tokens/${encodeURIComponent(id)}`)
-    printer.result(answer, () => visible(`Token ${id} is revoked.`))
+    await ok(api.rest.DELETE('/v1/tokens/{id}', { params: { path: { id } } }))
+    printer.result({ id, revoked: true }, () => visible(`Token ${id} is revoked.`))
   })
 
   program.command('whoami').description('who the API token belongs to').action(async (_options: object, command: Command) => {
     const { api, printer } = contextOf(command)
-    const me = await api.get('/v1/whoami')
+    const me = await ok(api.rest.GET('/v1/whoami'))
     printer.result(me, () =>
       fields([
-        ['name', text(me, 'name') || text(me, 'user')],
+        ['name', text(me, 'user')],
         ['roles', asTexts(me['roles']).join(', ')],
         ['groups', asTexts(me['groups']).join(', ')],
         ['control plane', api.url],

@@ -1,7 +1,7 @@
+import { ApiProblem, asStream, given, ok } from '@sallyport/api-client'
 import type { Command } from 'commander'
 import { contextOf, say } from '../context.js'
-import { CliError } from '../errors.js'
-import type { Api } from '../http/api.js'
+import { eventData, type ControlPlane } from '../http/control-plane.js'
 import { text, type Fields } from '../http/record.js'
 import { visibleJson } from '../output/visible.js'
 import { sessionHead } from './session-head.js'
@@ -16,21 +16,20 @@ export function watchCommand(sessions: Command): void {
     .argument('<id>')
     .action(async (id: string, _options: object, command: Command) => {
       const { api, printer } = contextOf(command)
-      const path = `/v1/sessions/${encodeURIComponent(id)}`
-      const session = await api.get(path)
+      const session = await ok(api.rest.GET('/v1/sessions/{id}', { params: { path: { id } } }))
       const enough = new AbortController()
       const onSignal = (): void => enough.abort()
       process.once('SIGINT', onSignal)
       try {
-        if (printer.format === 'table') await watch(api, path, session, enough.signal)
-        else for await (const item of follow(api, path, enough.signal)) process.stdout.write(`${visibleJson(JSON.stringify(item))}\n`)
+        if (printer.format === 'table') await watch(api, id, session, enough.signal)
+        else for await (const item of follow(api, id, enough.signal)) process.stdout.write(`${visibleJson(JSON.stringify(item))}\n`)
       } finally {
         process.off('SIGINT', onSignal)
       }
     })
 }
 
-async function watch(api: Api, path: string, session: Fields, signal: AbortSignal): Promise<void> {
+async function watch(api: ControlPlane, id: string, session: Fields, signal: AbortSignal): Promise<void> {
   const { stdout } = process
   stdout.write(`${sessionHead(session)}\n\n`)
   const watched = new Watched(
@@ -48,7 +47,7 @@ async function watch(api: Api, path: string, session: Fields, signal: AbortSigna
   )
   let end: Fields | undefined
   try {
-    for await (const item of follow(api, path, signal)) {
+    for await (const item of follow(api, id, signal)) {
       if (text(item, 'kind') === 'end') end = item
       else watched.push(eventOfWatch(item))
     }
@@ -59,12 +58,12 @@ async function watch(api: Api, path: string, session: Fields, signal: AbortSigna
 }
 
 /** Events until the session's end. A watch lasts minutes only, and connections break: it is taken up where it was. */
-async function* follow(api: Api, path: string, signal: AbortSignal): AsyncGenerator<Fields> {
+async function* follow(api: ControlPlane, id: string, signal: AbortSignal): AsyncGenerator<Fields> {
   let cursor: string | undefined
   let failures = 0
   while (!signal.aborted) {
     try {
-      for await (const item of api.events(`${path}/watch`, { query: { cursor }, signal })) {
+      for await (const item of eventData(api.rest.GET('/v1/sessions/{id}/watch', { params: { path: { id }, query: given({ cursor }) }, ...asStream(signal) }))) {
         failures = 0
         yield item
         if (text(item, 'kind') === 'end') return
@@ -73,7 +72,7 @@ async function* follow(api: Api, path: string, signal: AbortSignal): AsyncGenera
     } catch (error) {
       if (signal.aborted) return
       // What the control plane says is its answer; a connection that broke is tried again.
-      if (error instanceof CliError || ++failures > maxFailures) throw error
+      if (error instanceof ApiProblem || ++failures > maxFailures) throw error
     }
     await new Promise((resolve) => setTimeout(resolve, failures > 0 ? retryMilliseconds : 0))
   }

@@ -121,7 +121,7 @@ test('a person uses the API token; without either the search is explained', asyn
   expect([signedIn.code, signedIn.stderr]).toEqual([0, ''])
   expect(api.requests[0]).toMatchObject({ path: '/v1/credentials', authorization: 'Bearer spt_x', body: { target: 'orders-db' } })
   const nobody = await finish(start(['exec', 'orders-db', '--', 'true']))
-  expect(nobody.code).toBe(1)
+  expect(nobody.code).toBe(3)
   expect(nobody.stderr).toContain('no identity to ask with')
 })
 

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { generateKeyPair } from '@sallyport/ssh-keys'
 import { CliError } from '../errors.js'
-import type { Api } from '../http/api.js'
+import type { ControlPlane } from '../http/control-plane.js'
 import { clientFor } from '../protocols.js'
 import { tellHolds } from './holds.js'
 import { issueCredential, revokeCredential, type IssueRequest } from './issued-credential.js'
@@ -19,7 +19,7 @@ const notForTheChild = ['SALLYPORT_ID_TOKEN', 'SALLYPORT_TOKEN']
  * leave with. The credential ends with the command, also when a signal ends either of us; after `kill -9` its short
  * life does.
  */
-export async function execute(api: Api, request: IssueRequest, command: readonly string[], say: (text: string) => void): Promise<number> {
+export async function execute(api: ControlPlane, request: IssueRequest, command: readonly string[], say: (text: string) => void): Promise<number> {
   // What the target speaks is known with the answer only; making a key costs less than asking first.
   const key = generateKeyPair()
   const credential = await issueCredential(api, { ...request, publicKey: key.publicKeyLine })

@@ -1,4 +1,5 @@
-import type { Api } from '../http/api.js'
+import { asStream } from '@sallyport/api-client'
+import { eventData, type ControlPlane } from '../http/control-plane.js'
 import { text, type Fields } from '../http/record.js'
 import { visible } from '../output/visible.js'
 import type { IssuedCredential } from './issued-credential.js'
@@ -10,11 +11,13 @@ const retryMilliseconds = 2000
  * ended. Resolves when the signal aborts or the credential is over. What it can't learn it leaves unsaid: the command waits
  * all the same.
  */
-export async function tellHolds(api: Api, credential: Pick<IssuedCredential, 'id' | 'secret'>, say: (text: string) => void, signal: AbortSignal): Promise<void> {
+export async function tellHolds(api: ControlPlane, credential: Pick<IssuedCredential, 'id' | 'secret'>, say: (text: string) => void, signal: AbortSignal): Promise<void> {
   const told = new Map<string, string>()
   while (!signal.aborted) {
     try {
-      for await (const event of api.events(`/v1/credentials/${encodeURIComponent(credential.id)}/holds`, { bearer: credential.secret, signal })) {
+      const { parseAs, headers } = asStream()
+      const own = { params: { path: { id: credential.id } }, parseAs, headers: { ...headers, authorization: `Bearer ${credential.secret}` }, signal }
+      for await (const event of eventData(api.open.GET('/v1/credentials/{id}/holds', own))) {
         const approval = text(event, 'approval')
         const state = text(event, 'state')
         if (approval === '' || told.get(approval) === state) continue

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs'
 import { readFile } from '../config.js'
-import { CliError } from '../errors.js'
+import { CliError, exitCode } from '../errors.js'
 
 /** Kubernetes mounts it there when the pod has a projected service-account token volume with our audience. */
 export const kubernetesTokenFile = '/var/run/secrets/tokens/sallyport'
@@ -37,6 +37,7 @@ export async function findIdentityToken(search: TokenSearch): Promise<IdentityTo
 /** What to say when nothing was found and nobody is signed in either. */
 export function noIdentityError(): CliError {
   return new CliError('no identity to ask with', {
+    exit: exitCode.denied,
     why: `looked for --token-file, SALLYPORT_ID_TOKEN (GitLab id_tokens), GitHub Actions' token endpoint, ${kubernetesTokenFile} and an API token`,
     next: 'in CI let the job have an OIDC token with audience `sallyport`; as a person set SALLYPORT_TOKEN',
   })

@@ -1,5 +1,6 @@
+import { ok, once } from '@sallyport/api-client'
 import { CliError } from '../errors.js'
-import type { Api } from '../http/api.js'
+import type { ControlPlane } from '../http/control-plane.js'
 import { asFields, text, type Fields } from '../http/record.js'
 import { findIdentityToken, noIdentityError, type TokenSearch } from './identity-token.js'
 
@@ -35,7 +36,7 @@ export interface IssueRequest extends TokenSearch {
 }
 
 /** Exchanges the job's OIDC token (RFC 8693), or asks as the signed-in user when there is none. */
-export async function issueCredential(api: Api, request: IssueRequest): Promise<IssuedCredential> {
+export async function issueCredential(api: ControlPlane, request: IssueRequest): Promise<IssuedCredential> {
   const token = await findIdentityToken(request)
   const wishes = {
     ...(request.ttlSeconds === undefined ? {} : { ttl_seconds: request.ttlSeconds }),
@@ -44,25 +45,26 @@ export async function issueCredential(api: Api, request: IssueRequest): Promise<
   }
   if (token === undefined) {
     if (!api.hasToken) throw noIdentityError()
-    return decode(await api.post('/v1/credentials', { target: request.target, ...wishes }))
+    return decode(await ok(api.rest.POST('/v1/credentials', { body: { target: request.target, ...wishes }, headers: once() })))
   }
-  const answer = await api.call('POST', '/v1/token', {
-    bearer: 'none',
-    body: {
-      grant_type: 'urn:ietf:params:oauth:grant-type:token-exchange',
-      subject_token: token.jwt,
-      subject_token_type: 'urn:ietf:params:oauth:token-type:jwt',
-      audience: request.target,
-      ...wishes,
-    },
-  })
+  const answer = await ok(
+    api.open.POST('/v1/token', {
+      body: {
+        grant_type: 'urn:ietf:params:oauth:grant-type:token-exchange',
+        subject_token: token.jwt,
+        subject_token_type: 'urn:ietf:params:oauth:token-type:jwt',
+        audience: request.target,
+        ...wishes,
+      },
+    }),
+  )
   return decode(answer)
 }
 
 /** Ends the credential with its own secret. True when the control plane confirmed. */
-export async function revokeCredential(api: Api, credential: IssuedCredential, timeoutMilliseconds: number): Promise<boolean> {
+export async function revokeCredential(api: ControlPlane, credential: IssuedCredential, timeoutMilliseconds: number): Promise<boolean> {
   try {
-    await api.call('DELETE', `/v1/credentials/${encodeURIComponent(credential.id)}`, { bearer: credential.secret, timeoutMilliseconds })
+    await ok(api.openWithin(timeoutMilliseconds).DELETE('/v1/credentials/{id}', { params: { path: { id: credential.id } }, headers: { authorization: `Bearer ${credential.secret}` } }))
     return true
   } catch {
     return false
