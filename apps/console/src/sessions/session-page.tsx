@@ -103,7 +103,7 @@ function Cut({ id }: { readonly id: string }): ReactNode {
   return (
     <>
       <Button color="red" variant="light" leftSection={<IconPlayerStop size={16} />} onClick={open}>Cut</Button>
-      <Modal opened={isOpen} onClose={close} title="Cut this session" centered>
+      <Modal opened={isOpen} onClose={close} title="Cut this session" centered closeButtonProps={{ 'aria-label': 'Close' }}>
         <Stack>
           <Text size="sm">Its connection ends now, and what is running is cancelled. The client and the audit log get the reason.</Text>
           {cut.error ? <Failure error={cut.error} /> : undefined}

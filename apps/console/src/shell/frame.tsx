@@ -65,7 +65,7 @@ function Account({ me }: { readonly me: WhoAmI }): ReactNode {
     <Menu position="bottom-end" withinPortal>
       <Menu.Target>
         <ActionIcon variant="subtle" color="gray" size="lg" radius="xl" aria-label={`Signed in as ${me.user}`}>
-          <Avatar size={30} radius="xl" color="blue" name={me.user} />
+          <Avatar size={30} radius="xl" color="blue" alt="" />
         </ActionIcon>
       </Menu.Target>
       <Menu.Dropdown>
