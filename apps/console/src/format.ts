@@ -5,11 +5,12 @@ const short = new Intl.DateTimeFormat(undefined, { month: 'short', day: 'numeric
 export const fullTime = (text: string): string => clock.format(new Date(text))
 export const shortTime = (text: string): string => short.format(new Date(text))
 
-/** `in 12 min`, `3 h ago`. */
+/** `in 12 min`, `3 h ago`, `now`. */
 export function relative(text: string, now: number): string {
   const seconds = Math.round((new Date(text).getTime() - now) / 1000)
   const size = Math.abs(seconds)
   const words = size < 60 ? `${size} s` : size < 3600 ? `${Math.floor(size / 60)} min` : size < 86_400 ? `${Math.floor(size / 3600)} h` : `${Math.floor(size / 86_400)} d`
+  if (size < 2) return 'now'
   return seconds >= 0 ? `in ${words}` : `${words} ago`
 }
 

@@ -1,9 +1,9 @@
-import { Badge, Card, Code, Grid, Group, Kbd, SegmentedControl, Stack, Text, Title } from '@mantine/core'
+import { Anchor, Badge, Card, Code, Grid, Group, Kbd, SegmentedControl, Stack, Text, Title } from '@mantine/core'
 import { useHotkeys } from '@mantine/hooks'
 import { given, ok } from '@sallyport/api-client'
 import { useQuery, useQueryClient } from '@tanstack/react-query'
 import { useEffect, useState, type ReactNode } from 'react'
-import { useLocation } from 'wouter'
+import { Link, useLocation } from 'wouter'
 import { api, type Approval, type WhoAmI } from '../api.js'
 import { relative } from '../format.js'
 import { Empty, Failure, Loading } from '../shell/message.js'
@@ -60,7 +60,10 @@ export function ApprovalsRoom({ id, me }: { readonly id: string | undefined; rea
             {id === undefined ? (
               <Text c="dimmed" p="md" visibleFrom="md">Choose one to see what it would do.</Text>
             ) : (
-              <ApprovalCard key={id} id={id} me={me} />
+              <Stack gap="xs">
+                <Anchor component={Link} href="/approvals" size="sm" hiddenFrom="md">All that wait</Anchor>
+                <ApprovalCard key={id} id={id} me={me} />
+              </Stack>
             )}
           </Grid.Col>
         </Grid>

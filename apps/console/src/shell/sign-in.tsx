@@ -11,7 +11,7 @@ export function SignIn(): ReactNode {
   const back = encodeURIComponent(location.pathname + location.search)
   return (
     <Center mih="100vh" p="md" component="main">
-      <Card withBorder padding="xl" w="100%" maw="26rem" shadow="sm">
+      <Card withBorder padding="xl" w="100%" maw="30rem" shadow="sm">
         <Stack gap="lg">
           <div>
             <Title order={1} size="h2">Sallyport</Title>
