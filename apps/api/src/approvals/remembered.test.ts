@@ -19,7 +19,7 @@ const people = [
 const place =
   document('IdentityProvider', 'github', '{ issuer: "https://issuer.example", audience: sallyport }') +
   document('Workload', 'shop-ci', '{ provider: github, match: [{ claim: repository, equals: acme/shop }] }') +
-  document('Target', 'orders-db', '{ protocol: postgres, connection: { host: localhost, port: 5432, database: orders, tls: disable, user: app, password: "env:SALLYPORT_TARGET_X" } }')
+  document('Target', 'orders-db', '{ protocol: postgres, agent: a1, postgres: { host: 127.0.0.1, port: 5432, database: orders, user: app, password: "env:X", tls: { mode: disable } } }')
 /** Rules by position: once per session, once per command, not at all, with leads after a second. */
 const policy = (reason = 'a'): string =>
   document('Policy', 'p', `
