@@ -1,4 +1,4 @@
-import { auditModes, type Mask, type Rule, type SessionTerms } from '@sallyport/policy'
+import { auditModes, rememberScopes, type Mask, type Rule, type SessionTerms } from '@sallyport/policy'
 import { z } from 'zod'
 
 /**
@@ -59,7 +59,15 @@ const rule = z.object({
   argv: z.array(z.string()).optional(),
   shell: z.literal('guarded').optional(),
   interactive: z.literal(true).optional(),
-  approvers: z.object({ groups: z.array(z.string()), quorum: z.number().int().min(1) }).optional(),
+  approvers: z
+    .strictObject({
+      groups: z.array(z.string()),
+      quorum: z.number().int().min(1),
+      separate: z.literal(true).exactOptional(),
+      remember: z.strictObject({ scope: z.enum(rememberScopes), for_seconds: z.number().int().positive() }).exactOptional(),
+      escalate: z.strictObject({ after_seconds: z.number().int().positive(), groups: z.array(z.string()) }).exactOptional(),
+    })
+    .optional(),
   timeout_seconds: z.number().int().positive().optional(),
   reason: z.string().optional(),
 })
@@ -131,6 +139,8 @@ export interface ApprovalDecisionPayload {
   readonly digest: string
   readonly verdict: 'approved' | 'rejected' | 'expired' | 'refused'
   readonly reason: string
+  /** What to do next, when the control plane knows more than that the command was refused. */
+  readonly hint?: string
   /** Names, for whoever waits. */
   readonly reviewers: readonly string[]
   /** What stands for them in the log, one for each. */

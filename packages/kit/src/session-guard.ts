@@ -412,7 +412,7 @@ const refusalText = {
   refused: (decided: ApprovalDecisionPayload) => ({
     cause: 'refused' as const,
     message: decided.reason || 'the control plane refused to take the approval request',
-    hint: 'See the approval in Sallyport, or ask your platform team.',
+    hint: decided.hint ?? 'See the approval in Sallyport, or ask your platform team.',
   }),
 }
 

@@ -23,6 +23,8 @@ export const documentLimits = {
   depth: 32,
   ttl_max_seconds: 86_400,
   hold_timeout_max_seconds: 7 * 86_400,
+  /** An approval that is remembered for longer is a rule that allows. */
+  remember_max_seconds: 8 * 3600,
   clock_skew_max_seconds: 300,
   token_age_max_seconds: 86_400,
   record_result_max_bytes: 1_048_576,

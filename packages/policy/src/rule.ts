@@ -33,6 +33,26 @@ export interface Approvers {
   readonly groups: readonly string[]
   /** Distinct people who must approve. */
   readonly quorum: number
+  /** Of the requirements of one hold, a person counts for one alone. One rule that says so is enough. */
+  readonly separate?: true
+  /** A reviewer may approve what comes next as well, for so long. */
+  readonly remember?: RememberTerms
+  /** When nobody has decided by then, others may as well. */
+  readonly escalate?: EscalateTerms
+}
+
+/** `session`: what else meets the same rules in the same session. `command`: exactly the same again, in any session of the identity. */
+export const rememberScopes = ['session', 'command'] as const
+export type RememberScope = (typeof rememberScopes)[number]
+
+export interface RememberTerms {
+  readonly scope: RememberScope
+  readonly for_seconds: number
+}
+
+export interface EscalateTerms {
+  readonly after_seconds: number
+  readonly groups: readonly string[]
 }
 
 /** What decided, over all effects of one command. */

@@ -18,6 +18,8 @@ export interface ApprovalChange {
   readonly id: string
   readonly state: ApprovalState
   readonly session_id: string
+  /** A comment came. */
+  readonly comment?: string
 }
 
 /** Tells agents and listeners what became of approvals. Called after the commit; a lost message costs a wait, never a wrong run. */
@@ -58,7 +60,7 @@ export class ApprovalOutbox {
     if (state !== 'approved' && state !== 'rejected' && state !== 'expired') return
     const now = Math.floor(Date.now() / 1000)
     const life = now + decisionLifeSeconds
-    const reviewers = votesOf(approval).filter((vote) => (state === 'approved' ? vote.verdict === 'approve' : vote.verdict === 'reject'))
+    const reviewers = votesOf(await this.repository.decidedBy(approval)).filter((vote) => (state === 'approved' ? vote.verdict === 'approve' : vote.verdict === 'reject'))
     const session = await this.repository.session(approval.sessionId)
     const asking = session && personOf(session)
     const pseudonyms = await this.pseudonyms.of({ persons: [...reviewers.map(({ user }) => ({ names: [user], addresses: [] })), ...(asking ? [asking] : [])], perhaps: [] })
@@ -80,7 +82,7 @@ export class ApprovalOutbox {
   }
 
   /** The control plane doesn't take the request at all. */
-  async refused(agentId: string, request: { sessionId: string; commandId: string; digest: string }, approval: string, reason: string): Promise<void> {
+  async refused(agentId: string, request: { sessionId: string; commandId: string; digest: string }, approval: string, reason: string, hint?: string): Promise<void> {
     const now = Math.floor(Date.now() / 1000)
     const payload: ApprovalDecisionPayload = {
       agent: agentId,
@@ -90,6 +92,7 @@ export class ApprovalOutbox {
       digest: request.digest,
       verdict: 'refused',
       reason,
+      ...(hint === undefined ? {} : { hint }),
       reviewers: [],
       iat: now,
       exp: now + decisionLifeSeconds,
@@ -98,9 +101,9 @@ export class ApprovalOutbox {
   }
 
   /** Tells the listeners of all replicas. */
-  async changed(approval: { id: string; state: string; sessionId: string }): Promise<void> {
+  async changed(approval: { id: string; state: string; sessionId: string }, comment?: string): Promise<void> {
     try {
-      await this.notify.publish(approvalsChannel, JSON.stringify({ id: approval.id, state: approval.state, session_id: approval.sessionId }))
+      await this.notify.publish(approvalsChannel, JSON.stringify({ id: approval.id, state: approval.state, session_id: approval.sessionId, ...(comment === undefined ? {} : { comment }) }))
     } catch {
       this.#log.warn({ message: 'a change of an approval could not be published', approval_id: approval.id })
     }

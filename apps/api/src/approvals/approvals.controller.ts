@@ -42,7 +42,7 @@ export class ApprovalsController {
 
   @Sse('stream')
   @Permission('signed-in')
-  @ApiOperation({ summary: 'Server-sent events: `approval` with {id, state, session_id} for each change that you may see' })
+  @ApiOperation({ summary: 'Server-sent events: `approval` with {id, state, session_id} for each change that you may see, `comment` for each comment' })
   @ApiReply(200, approvalChangeReply, { type: 'text/event-stream' })
   stream(@CurrentUser() user: Principal): Observable<MessageEvent> {
     return this.review.stream(user)
@@ -63,7 +63,7 @@ export class ApprovalsController {
   @ApiBodyOf(approveSchema)
   @ApiReply(200, approvalReply)
   async approve(@Param('id', idPipe) id: string, @Body(new ZodPipe(approveSchema)) body: ApproveBody, @CurrentUser() user: Principal): Promise<ApprovalItem> {
-    await this.decisions.vote(id, user.user, 'approve', body.reason)
+    await this.decisions.vote(id, user.user, { verdict: 'approve', ...body })
     return this.review.get(id, user)
   }
 
@@ -74,7 +74,7 @@ export class ApprovalsController {
   @ApiBodyOf(rejectSchema)
   @ApiReply(200, approvalReply)
   async reject(@Param('id', idPipe) id: string, @Body(new ZodPipe(rejectSchema)) body: RejectBody, @CurrentUser() user: Principal): Promise<ApprovalItem> {
-    await this.decisions.vote(id, user.user, 'reject', body.reason)
+    await this.decisions.vote(id, user.user, { verdict: 'reject', ...body })
     return this.review.get(id, user)
   }
 }

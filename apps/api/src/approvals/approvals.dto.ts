@@ -1,4 +1,4 @@
-import type { Effect, HoldRequirement } from '@sallyport/policy'
+import { documentLimits, rememberScopes, type Effect, type HoldRequirement, type RememberScope } from '@sallyport/policy'
 import { z } from 'zod'
 import type { CiContext } from './ci.js'
 
@@ -15,7 +15,13 @@ export const listQuerySchema = z.strictObject({
 export type ListQuery = z.infer<typeof listQuerySchema>
 
 // Free text is bounded: a reviewer's reason goes into events, notices and other people's screens.
-export const approveSchema = z.strictObject({ reason: z.string().max(1000).optional() })
+export const approveSchema = z.strictObject({
+  reason: z.string().max(1000).optional(),
+  remember: z
+    .union([z.boolean(), z.number().int().min(1).max(documentLimits.remember_max_seconds)])
+    .optional()
+    .meta({ description: 'Let the approval stand for what comes next, as the rule offers it: true for as long as the rule says, or fewer seconds. Default false.' }),
+})
 export const rejectSchema = z.strictObject({ reason: z.string().min(1).max(1000) })
 export type ApproveBody = z.infer<typeof approveSchema>
 export type RejectBody = z.infer<typeof rejectSchema>
@@ -42,7 +48,16 @@ export interface ApprovalItem {
   readonly digest: string
   readonly rules: readonly string[]
   readonly requirements: readonly HoldRequirement[]
-  readonly votes: readonly { readonly user: string; readonly verdict: string; readonly reason?: string; readonly at: string }[]
+  readonly votes: readonly { readonly user: string; readonly verdict: string; readonly reason?: string; readonly remember_seconds?: number; readonly at: string }[]
+  /** Groups that are asked besides, because nobody decided in time. */
+  readonly escalated_groups?: readonly string[]
+  readonly escalates_at?: string
+  /** What a reviewer may let this approval stand for, if the rules offer it for this command. */
+  readonly remember?: { readonly scope: RememberScope; readonly for_seconds: number }
+  /** It stands for what comes next. */
+  readonly remembered?: { readonly scope: RememberScope; readonly expires_at: string; readonly uses: number; readonly ended_at?: string }
+  /** The earlier approval that decided this one. */
+  readonly rests_on?: string
 }
 
 const jsonObject = z.record(z.string(), z.json())
@@ -71,10 +86,21 @@ export const commandSchema = z.object({
 })
 export type HeldCommand = z.infer<typeof commandSchema>
 
+const groupsSchema = z.array(z.string().max(253)).min(1).max(50)
+
 /** hold_json of an ApprovalRequest: Hold of the policy package. */
 export const holdSchema = z.object({
   requirements: z
-    .array(z.object({ rule: z.string().max(300), groups: z.array(z.string().max(253)).min(1).max(50), quorum: z.number().int().min(1).max(50) }))
+    .array(
+      z.object({
+        rule: z.string().max(300),
+        groups: groupsSchema,
+        quorum: z.number().int().min(1).max(50),
+        separate: z.literal(true).exactOptional(),
+        remember: z.object({ scope: z.enum(rememberScopes), for_seconds: z.number().int().min(1).max(documentLimits.remember_max_seconds) }).exactOptional(),
+        escalate: z.object({ after_seconds: z.number().int().min(1), groups: groupsSchema }).exactOptional(),
+      }),
+    )
     .min(1)
     .max(50),
   timeout_seconds: z.number().int().positive(),

@@ -1,9 +1,14 @@
 import { Injectable } from '@nestjs/common'
+import type { HoldRequirement } from '@sallyport/policy'
 import type { Transaction } from '../audit/audit.repository.js'
 import { PrismaService } from '../database/prisma.service.js'
-import { Prisma, type Approval, type Session, type Vote } from '../generated/prisma/client.js'
+import { nextEscalation } from './requirements.js'
+import { Prisma, type Approval, type ApprovalComment, type RememberedApproval, type Session, type Vote } from '../generated/prisma/client.js'
 
-export type ApprovalWithVotes = Approval & { votes: Vote[] }
+export type ApprovalWithVotes = Approval & { votes: Vote[]; remembered: RememberedApproval | null }
+
+/** With the votes, in their order, and what it stands for. */
+const whole = { votes: { orderBy: { createdAt: 'asc' } }, remembered: true } as const
 
 export interface ApprovalFilter {
   readonly state?: string | undefined
@@ -19,7 +24,7 @@ export interface NewApproval extends Pick<Approval, 'id' | 'sessionId' | 'agentI
   readonly parameters: unknown
   readonly effects: unknown
   readonly facts: unknown
-  readonly requirements: unknown
+  readonly requirements: readonly HoldRequirement[]
   readonly forgetParameters: boolean
   /** What takes the command's place when it is decided; undefined: it stays. */
   readonly recorded: { readonly text: string; readonly effects: unknown } | undefined
@@ -56,18 +61,18 @@ export class ApprovalsRepository {
   }
 
   find(id: string): Promise<ApprovalWithVotes | null> {
-    return this.prisma.approval.findUnique({ where: { id }, include: { votes: { orderBy: { createdAt: 'asc' } } } })
+    return this.prisma.approval.findUnique({ where: { id }, include: whole })
   }
 
   findByCommand(sessionId: string, command: string, tx: Transaction = this.prisma): Promise<ApprovalWithVotes | null> {
-    return tx.approval.findUnique({ where: { sessionId_command: { sessionId, command } }, include: { votes: { orderBy: { createdAt: 'asc' } } } })
+    return tx.approval.findUnique({ where: { sessionId_command: { sessionId, command } }, include: whole })
   }
 
   /** What waits now of the sessions that were opened with this credential. */
   pendingOfCredential(credentialId: string): Promise<ApprovalWithVotes[]> {
     return this.prisma.$transaction(async (tx) => {
       const sessions = await tx.session.findMany({ where: { credentialId, endedAt: null }, select: { id: true }, take: 1000 })
-      return tx.approval.findMany({ where: { state: 'pending', sessionId: { in: sessions.map(({ id }) => id) } }, include: { votes: { orderBy: { createdAt: 'asc' } } }, orderBy: { createdAt: 'asc' } })
+      return tx.approval.findMany({ where: { state: 'pending', sessionId: { in: sessions.map(({ id }) => id) } }, include: whole, orderBy: { createdAt: 'asc' } })
     })
   }
 
@@ -75,19 +80,25 @@ export class ApprovalsRepository {
   async lock(tx: Transaction, id: string): Promise<ApprovalWithVotes | null> {
     const locked = await tx.$queryRaw<unknown[]>`SELECT 1 FROM approval WHERE id = ${id}::uuid FOR UPDATE`
     if (locked.length === 0) return null
-    return tx.approval.findUnique({ where: { id }, include: { votes: { orderBy: { createdAt: 'asc' } } } })
+    return tx.approval.findUnique({ where: { id }, include: whole })
   }
 
   /** Serialises the requests of one identity, so that its holds can be counted. */
-  async lockIdentity(tx: Transaction, identity: string): Promise<void> {
-    await tx.$executeRaw`SELECT pg_advisory_xact_lock(hashtextextended(${'sallyport:holds:' + identity}, 0))`
+  async lockIdentity(tx: Transaction, { identityKind, identity }: Session): Promise<void> {
+    await tx.$executeRaw`SELECT pg_advisory_xact_lock(hashtextextended(${`sallyport:holds:${identityKind}:${identity}`}, 0))`
   }
 
-  async openHolds(tx: Transaction, identity: string): Promise<number> {
-    const rows = await tx.$queryRaw<{ count: bigint }[]>`
-      SELECT count(*) AS count FROM approval a JOIN session s ON s.id = a.session_id
-      WHERE a.state = 'pending' AND s.identity = ${identity}`
-    return Number(rows[0]?.count ?? 0n)
+  /** Commands that wait: of the identity in all its sessions, and of this session. */
+  async openHolds(tx: Transaction, { id, identityKind, identity }: Session): Promise<{ identity: number; session: number }> {
+    const rows = await tx.$queryRaw<{ identity: bigint; session: bigint }[]>`
+      SELECT count(*) AS identity, count(*) FILTER (WHERE s.id = ${id}::uuid) AS session FROM approval a JOIN session s ON s.id = a.session_id
+      WHERE a.state = 'pending' AND s.identity = ${identity} AND s.identity_kind = ${identityKind}`
+    return { identity: Number(rows[0]?.identity ?? 0n), session: Number(rows[0]?.session ?? 0n) }
+  }
+
+  /** The approval that people decided: this one, or the one that it rests on. */
+  async decidedBy(approval: ApprovalWithVotes): Promise<ApprovalWithVotes> {
+    return (approval.restsOn === null ? null : await this.find(approval.restsOn)) ?? approval
   }
 
   /** The session's live state inside the transaction: a session that ended since can't be voted for. */
@@ -106,6 +117,8 @@ export class ApprovalsRepository {
       requirements: json(requirements),
       recorded: recorded === undefined ? Prisma.DbNull : json(recorded),
       state: 'pending',
+      askedGroups: [...new Set(requirements.flatMap(({ groups }) => groups))],
+      escalateAt: nextEscalation(requirements, rest.createdAt, []),
     }
     await tx.approval.create({ data })
   }
@@ -114,10 +127,38 @@ export class ApprovalsRepository {
     await tx.vote.create({ data })
   }
 
+  /** Oldest first. */
+  comments(approvalId: string): Promise<ApprovalComment[]> {
+    return this.prisma.approvalComment.findMany({ where: { approvalId }, orderBy: { id: 'asc' } })
+  }
+
+  countComments(tx: Transaction, approvalId: string): Promise<number> {
+    return tx.approvalComment.count({ where: { approvalId } })
+  }
+
+  async addComment(tx: Transaction, data: ApprovalComment): Promise<void> {
+    await tx.approvalComment.create({ data })
+  }
+
   async decide(tx: Transaction, id: string, state: string, reason: string, at: Date): Promise<void> {
     await tx.approval.update({ where: { id }, data: { state, reason, decidedAt: at } })
     await tx.approval.updateMany({ where: { id, forgetParameters: true }, data: { parameters: Prisma.DbNull } })
     await tx.$executeRaw`UPDATE approval SET text = recorded ->> 'text', effects = recorded -> 'effects', facts = NULL, parameters = NULL WHERE id = ${id}::uuid AND recorded IS NOT NULL`
+  }
+
+  /** Pending approvals of which somebody else is to be asked by now. */
+  async toEscalate(now: Date, limit: number): Promise<string[]> {
+    const rows = await this.prisma.approval.findMany({ where: { state: 'pending', escalateAt: { lte: now } }, orderBy: { escalateAt: 'asc' }, select: { id: true }, take: limit })
+    return rows.map((row) => row.id)
+  }
+
+  async escalate(tx: Transaction, id: string, escalated: readonly string[], askedGroups: readonly string[], next: Date | null): Promise<void> {
+    await tx.approval.update({ where: { id }, data: { escalated: [...escalated], askedGroups: [...askedGroups], escalateAt: next } })
+  }
+
+  /** Marks an approval as decided by an earlier one. */
+  async rest(tx: Transaction, id: string, on: string): Promise<void> {
+    await tx.approval.update({ where: { id }, data: { restsOn: on } })
   }
 
   async due(now: Date, limit: number): Promise<string[]> {
@@ -150,15 +191,14 @@ export class ApprovalsRepository {
     if (filter.before !== undefined) conditions.push(Prisma.sql`a.id < ${filter.before}::uuid`)
     if (filter.visibleTo !== undefined) {
       const { user, groups } = filter.visibleTo
-      conditions.push(Prisma.sql`(EXISTS (SELECT 1 FROM jsonb_array_elements(a.requirements) r, jsonb_array_elements_text(r -> 'groups') g
-          WHERE g = ANY(${[...groups]}::text[]))
+      conditions.push(Prisma.sql`(a.asked_groups && ${[...groups]}::text[]
         OR EXISTS (SELECT 1 FROM session s WHERE s.id = a.session_id AND s.identity_kind = 'user' AND s.identity = ${user}))`)
     }
     const ids = await this.prisma.$queryRaw<{ id: string }[]>`
       SELECT a.id::text AS id FROM approval a WHERE ${Prisma.join(conditions, ' AND ')} ORDER BY a.id DESC LIMIT ${filter.limit}`
     return this.prisma.approval.findMany({
       where: { id: { in: ids.map((row) => row.id) } },
-      include: { votes: { orderBy: { createdAt: 'asc' } } },
+      include: whole,
       orderBy: { id: 'desc' },
     })
   }

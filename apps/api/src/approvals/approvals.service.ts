@@ -1,17 +1,18 @@
 import { commandDigest, type Command } from '@sallyport/kit'
 import { Injectable, Logger } from '@nestjs/common'
 import { v7 as uuid } from 'uuid'
+import type { Transaction } from '../audit/audit.repository.js'
 import { EventsService } from '../audit/events.service.js'
 import type { Session } from '../generated/prisma/client.js'
 import { PseudonymsService } from '../privacy/pseudonyms.service.js'
 import { effectOf } from './approval-item.js'
 import { ApprovalOutbox } from './approval-outbox.js'
 import { commandSchema, holdSchema, type HeldCommand, type HeldFor } from './approvals.dto.js'
+import { ApprovalsConfig } from './approvals.config.js'
 import { ApprovalsRepository } from './approvals.repository.js'
 import { DecisionsService } from './decisions.service.js'
+import { RememberedService } from './remembered.service.js'
 
-/** Open holds of one identity; more would bury the reviewers (approval fatigue is an attack). */
-export const maxOpenHolds = 20
 const maxTimeoutSeconds = 24 * 3600
 const maxCommandJson = 2 * 1024 * 1024
 const maxHoldJson = 64 * 1024
@@ -28,6 +29,13 @@ export interface ApprovalAsked {
 
 class Refusal extends Error {
   override readonly name = 'Refusal'
+  constructor(
+    message: string,
+    readonly code = 'APPROVAL_REQUEST_REFUSED',
+    readonly hint?: string,
+  ) {
+    super(message)
+  }
 }
 
 /** The agents' side of approvals: a held command asks, or gives up. */
@@ -41,6 +49,8 @@ export class ApprovalsService {
     private readonly outbox: ApprovalOutbox,
     private readonly events: EventsService,
     private readonly pseudonyms: PseudonymsService,
+    private readonly remembered: RememberedService,
+    private readonly config: ApprovalsConfig,
   ) {}
 
   /**
@@ -58,12 +68,14 @@ export class ApprovalsService {
       this.#log.warn({ message: 'approval request refused', agent_id: agentId, session_id: asked.sessionId.slice(0, 64), reason: error.message })
       await this.events.append({
         kind: 'alert',
-        code: 'APPROVAL_REQUEST_REFUSED',
+        code: error.code,
         message: error.message,
         node: agentId,
+        // Other refusals may be about a session that isn't the agent's.
+        ...(error.code === 'HOLDS_EXCEEDED' ? { session: asked.sessionId } : {}),
         detail: { session: asked.sessionId.slice(0, 64), command: asked.commandId.slice(0, 64) },
       })
-      await this.outbox.refused(agentId, asked, uuid(), error.message)
+      await this.outbox.refused(agentId, asked, uuid(), error.message, error.hint)
     }
   }
 
@@ -84,8 +96,7 @@ export class ApprovalsService {
   }
 
   async #digestAgrees(asked: ApprovalAsked, session: Session, command: HeldCommand): Promise<boolean> {
-    const { text, parameters, effects, facts } = command
-    const full: Command = { text, effects: effects.map(effectOf), ...(parameters ? { parameters } : {}), ...(facts ? { facts } : {}) }
+    const full = fullOf(command)
     const ids = await this.repository.documentIds(session.target, session.identityKind, session.identity)
     const targets = [session.target, ...(ids.target === undefined ? [] : [ids.target])]
     const identities = [await this.pseudonyms.ofIdentity(session.identityKind, session.identity), session.identity, ...(ids.identity === undefined ? [] : [ids.identity])]
@@ -99,12 +110,11 @@ export class ApprovalsService {
     const timeout = Math.min(hold.timeout_seconds, maxTimeoutSeconds)
     const expiresAt = new Date(Math.min(createdAt.getTime() + timeout * 1000, session.expiresAt.getTime()))
     const before = await this.repository.transaction(async (tx) => {
-      await this.repository.lockIdentity(tx, session.identity)
+      await this.repository.lockIdentity(tx, session)
       const known = await this.repository.findByCommand(session.id, asked.commandId, tx)
       if (known) return known
-      if ((await this.repository.openHolds(tx, session.identity)) >= maxOpenHolds) {
-        throw new Refusal(`${session.identity} has ${maxOpenHolds} commands waiting for approval already`)
-      }
+      const { by: earlier, events } = await this.remembered.covering(tx, session, fullOf(command), hold.requirements)
+      if (!earlier) await this.#keepBounds(tx, session)
       await this.repository.create(tx, {
         id,
         sessionId: session.id,
@@ -121,7 +131,14 @@ export class ApprovalsService {
         createdAt,
         expiresAt,
       })
+      const reason = earlier && `covered by the approval ${earlier.remembered.approvalId}, which stands until ${earlier.remembered.expiresAt.toISOString()}`
+      if (earlier && reason !== undefined) {
+        await this.repository.rest(tx, id, earlier.remembered.approvalId)
+        await this.repository.decide(tx, id, 'approved', reason, createdAt)
+      }
+      const of = { approval: id, session: session.id, command: asked.commandId, digest: asked.digest }
       await this.events.appendWithin(tx, [
+        ...events,
         {
           kind: 'approval.requested',
           approval: id,
@@ -134,6 +151,12 @@ export class ApprovalsService {
           requirements: hold.requirements,
           expires_at: expiresAt.toISOString(),
         },
+        ...(earlier && reason !== undefined
+          ? [
+              { kind: 'approval.reused' as const, ...of, rests_on: earlier.remembered.approvalId, scope: earlier.remembered.scope === 'session' ? ('session' as const) : ('command' as const), reviewers: earlier.reviewers },
+              { kind: 'approval.decided' as const, ...of, verdict: 'approved' as const, reviewers: earlier.reviewers, reason },
+            ]
+          : []),
       ])
       return undefined
     })
@@ -145,9 +168,24 @@ export class ApprovalsService {
     }
     const stored = await this.repository.find(id)
     if (!stored) return
-    await this.outbox.held(stored)
+    if (stored.state === 'pending') await this.outbox.held(stored)
+    else await this.outbox.decided(stored)
     await this.outbox.changed(stored)
   }
+
+  /** @throws {Refusal} so many wait already that people could not weigh one more */
+  async #keepBounds(tx: Transaction, session: Session): Promise<void> {
+    const open = await this.repository.openHolds(tx, session)
+    const hint = 'Wait until a reviewer has decided some of them, or cancel what need not run; then run the command again.'
+    const { openHolds, openHoldsPerSession } = this.config
+    if (open.identity >= openHolds) throw new Refusal(`${session.identityKind} ${session.identity} has ${open.identity} commands waiting for approval already`, 'HOLDS_EXCEEDED', hint)
+    if (open.session >= openHoldsPerSession) throw new Refusal(`the session has ${open.session} commands waiting for approval already`, 'HOLDS_EXCEEDED', hint)
+  }
+}
+
+/** What the digest is over. */
+function fullOf({ text, parameters, effects, facts }: HeldCommand): Command {
+  return { text, effects: effects.map(effectOf), ...(parameters ? { parameters } : {}), ...(facts ? { facts } : {}) }
 }
 
 function parse(asked: ApprovalAsked): { command: HeldCommand; hold: HeldFor } {

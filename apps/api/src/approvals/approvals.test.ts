@@ -5,7 +5,7 @@ import { EventsService } from '../audit/events.service.js'
 import type { Session } from '../generated/prisma/client.js'
 import { startApp, type SentMessage, type TestApp } from '../testing/app.js'
 import { makeAgent, makeSession, record } from '../testing/fixtures.js'
-import { ApprovalsService, maxOpenHolds } from './approvals.service.js'
+import { ApprovalsService } from './approvals.service.js'
 import { DecisionsService } from './decisions.service.js'
 
 const user = (name: string, groups: string[], more = ''): string =>
@@ -194,7 +194,8 @@ describe('approvals', () => {
     expect(await t.postgres.prisma.approval.count({ where: { sessionId: session.id } })).toBe(0)
   })
 
-  it('bounds the open holds of one identity, also when all ask at once', async () => {
+  it('A flood: bounds the open holds of one session, also when all ask at once, and says what to do', async () => {
+    const maxOpenHolds = 10
     const all = await Promise.all(Array.from({ length: maxOpenHolds + 5 }, async () => {
       const command = String(++ordinal)
       const digest = commandDigest(content, { session: session.id, target: session.target, identity: session.identity })
@@ -202,7 +203,10 @@ describe('approvals', () => {
     }))
     expect(all).toHaveLength(maxOpenHolds + 5)
     expect(t.sent.filter((m) => m.typ === 'held+jwt')).toHaveLength(maxOpenHolds)
-    expect(t.sent.filter((m) => m.payload['verdict'] === 'refused')).toHaveLength(5)
+    const refused = t.sent.filter((m) => m.payload['verdict'] === 'refused')
+    expect(refused).toHaveLength(5)
+    expect(refused[0]?.payload).toMatchObject({ reason: expect.stringMatching(/session has 10 commands waiting/), hint: expect.stringMatching(/run the command again/) })
+    expect((await t.call('GET', `/v1/events?kind=alert&session=${session.id}`)).body.items[0]?.event).toMatchObject({ code: 'HOLDS_EXCEEDED' })
   })
 
   it('cancels with the session: by its end record, by a kill', async () => {

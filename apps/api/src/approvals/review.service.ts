@@ -4,10 +4,13 @@ import { AccessService } from '../access/access.service.js'
 import { DirectoryService } from '../access/directory.service.js'
 import type { Principal } from '../access/principal.js'
 import { notFound } from '../problem/problem.js'
-import { approvalItem, requirementsOf } from './approval-item.js'
+import { approvalItem } from './approval-item.js'
+import type { Session } from '../generated/prisma/client.js'
 import { ApprovalOutbox } from './approval-outbox.js'
 import type { ApprovalItem, ListQuery } from './approvals.dto.js'
-import { ApprovalsRepository } from './approvals.repository.js'
+import { ApprovalsRepository, type ApprovalWithVotes } from './approvals.repository.js'
+import { concerns, overseesAll } from './oversight.js'
+import { RememberedService } from './remembered.service.js'
 
 const heartbeatMs = 15_000
 /** An event without data keeps the connection alive, and no client's handler is called for it (HTML, 9.2.6). */
@@ -21,6 +24,7 @@ export class ReviewService {
     private readonly access: AccessService,
     private readonly directory: DirectoryService,
     private readonly outbox: ApprovalOutbox,
+    private readonly remembered: RememberedService,
   ) {}
 
   async list(query: ListQuery, user: Principal): Promise<{ items: ApprovalItem[]; next?: string }> {
@@ -34,10 +38,11 @@ export class ReviewService {
     })
     const page = rows.slice(0, limit)
     const sessions = new Map((await this.repository.sessions(page.map((row) => row.sessionId))).map((session) => [session.id, session]))
-    const items = page.flatMap((row) => {
+    const items: ApprovalItem[] = []
+    for (const row of page) {
       const session = sessions.get(row.sessionId)
-      return session ? [approvalItem(row, session)] : []
-    })
+      if (session) items.push(await this.#item(row, session))
+    }
     const last = page.at(-1)
     return rows.length > limit && last ? { items, next: last.id } : { items }
   }
@@ -47,12 +52,12 @@ export class ReviewService {
     const approval = await this.repository.find(id)
     const session = approval && (await this.repository.session(approval.sessionId))
     if (!approval || !session) throw notFound('such approval')
-    const asked = requirementsOf(approval).some((requirement) => requirement.groups.some((group) => user.groups.includes(group)))
-    const own = session.identityKind === 'user' && session.identity === user.user
-    // Who has voted may look back, also after leaving the group.
-    const voted = approval.votes.some((vote) => vote.user === user.user)
-    if (!asked && !own && !voted && !overseesAll(user)) throw notFound('such approval')
-    return approvalItem(approval, session)
+    if (!concerns(approval, session, user) && !overseesAll(user)) throw notFound('such approval')
+    return this.#item(approval, session)
+  }
+
+  async #item(approval: ApprovalWithVotes, session: Session): Promise<ApprovalItem> {
+    return approvalItem(approval, session, approval.state === 'pending' ? await this.remembered.offered(approval) : undefined)
   }
 
   /** Changes that the user may see, with heartbeats; ends when the token or the user no longer counts. */
@@ -60,7 +65,7 @@ export class ReviewService {
     const changes = this.outbox.changes.pipe(
       concatMap((change) => from(this.#sees(change.id, user)).pipe(map((sees) => ({ change, sees })))),
       filter(({ sees }) => sees),
-      map(({ change }): MessageEvent => ({ type: 'approval', data: { ...change } })),
+      map(({ change }): MessageEvent => ({ type: change.comment === undefined ? 'approval' : 'comment', data: { ...change } })),
     )
     const heartbeats = interval(heartbeatMs).pipe(
       startWith(0),
@@ -80,8 +85,4 @@ export class ReviewService {
       return false
     }
   }
-}
-
-function overseesAll(user: Principal): boolean {
-  return user.roles.some((role) => role === 'admin' || role === 'auditor' || role === 'operator')
 }

@@ -58,3 +58,27 @@ describe('what reviewers see', () => {
     expect(ciContext({ email: 'x' }, null)).toBeUndefined()
   })
 })
+
+describe('separate people', () => {
+  const vote = (user: string, ...groups: string[]) => ({ user, verdict: 'approve', groups })
+  const needs = [
+    { rule: 'p#0', groups: ['dba'], quorum: 1, separate: true as const },
+    { rule: 'q#1', groups: ['security'], quorum: 1 },
+  ]
+  it('one person in both groups is not enough, two are, in whatever order they come', () => {
+    expect(isSatisfied(needs, [vote('a', 'dba', 'security')])).toBe(false)
+    expect(isSatisfied(needs, [vote('a', 'dba', 'security'), vote('b', 'dba')])).toBe(true)
+    expect(isSatisfied(needs, [vote('b', 'dba'), vote('a', 'dba', 'security')])).toBe(true)
+    expect(isSatisfied(needs, [vote('a', 'dba', 'security'), vote('b', 'security')])).toBe(true)
+    expect(isSatisfied(needs, [vote('a', 'dba', 'security'), vote('b', 'ops')])).toBe(false)
+  })
+  it('finds an assignment wherever there is one, and none where there is none', () => {
+    const three = [
+      { rule: 'p#0', groups: ['a', 'b'], quorum: 2, separate: true as const },
+      { rule: 'q#1', groups: ['b', 'c'], quorum: 1 },
+    ]
+    expect(isSatisfied(three, [vote('x', 'b'), vote('y', 'a'), vote('z', 'a', 'b')])).toBe(true)
+    expect(isSatisfied(three, [vote('x', 'a'), vote('y', 'a'), vote('z', 'a')])).toBe(false)
+    expect(isSatisfied(three, [vote('x', 'b'), vote('y', 'b')])).toBe(false)
+  })
+})

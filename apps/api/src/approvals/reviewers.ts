@@ -21,6 +21,8 @@ export interface CountedVote {
   readonly user: string
   readonly verdict: string
   readonly groups: readonly string[]
+  /** The approval may stand for what comes next, for so long. */
+  readonly rememberSeconds?: number
 }
 
 /** Claims that name the person behind a run: GitHub, GitLab, and OIDC's own. */
@@ -51,16 +53,31 @@ export function countingGroups(reviewer: Reviewer, requirements: readonly HoldRe
 
 /**
  * True when every requirement has its quorum of distinct approvers. A person counts for several requirements only by being
- * in a group of each.
+ * in a group of each, and for one alone when any of them asks for separate people.
  * @param votes votes of people who may still vote
  */
 export function isSatisfied(requirements: readonly HoldRequirement[], votes: readonly CountedVote[]): boolean {
   // A hold without requirements asks for nobody: nobody can grant it.
   if (requirements.length === 0) return false
-  return requirements.every((requirement) => {
-    const people = new Set(
-      votes.filter((vote) => vote.verdict === 'approve' && vote.groups.some((g) => requirement.groups.includes(g))).map((vote) => vote.user),
-    )
-    return people.size >= requirement.quorum
-  })
+  const people = requirements.map(({ groups }) => new Set(votes.filter((vote) => vote.verdict === 'approve' && vote.groups.some((group) => groups.includes(group))).map((vote) => vote.user)))
+  if (!requirements.every(({ quorum }, i) => (people[i]?.size ?? 0) >= quorum)) return false
+  return !requirements.some(({ separate }) => separate) || hasOwnPeople(requirements, people)
+}
+
+/** Whether every requirement can have people of its own: an assignment, found along augmenting paths (Kuhn 1955). */
+function hasOwnPeople(requirements: readonly HoldRequirement[], people: readonly ReadonlySet<string>[]): boolean {
+  const places = requirements.flatMap(({ quorum }, of) => Array.from({ length: quorum }, () => of))
+  const takenBy = new Map<string, number>()
+  const assign = (place: number, tried: Set<string>): boolean => {
+    for (const person of people[places[place] ?? -1] ?? []) {
+      if (tried.has(person)) continue
+      tried.add(person)
+      const other = takenBy.get(person)
+      if (other !== undefined && !assign(other, tried)) continue
+      takenBy.set(person, place)
+      return true
+    }
+    return false
+  }
+  return places.every((_, place) => assign(place, new Set()))
 }

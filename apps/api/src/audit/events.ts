@@ -17,6 +17,11 @@ export type ControlPlaneEventBody =
   | ApprovalRequested
   | ApprovalVoted
   | ApprovalDecided
+  | ApprovalEscalated
+  | ApprovalCommented
+  | ApprovalRemembered
+  | ApprovalReused
+  | ApprovalForgotten
   | DocumentApplied
   | AuditCheckpointed
   | AuditDeleted
@@ -171,6 +176,62 @@ export interface ApprovalDecided {
   readonly verdict: 'approved' | 'rejected' | 'expired' | 'cancelled' | 'refused'
   readonly reviewers: readonly string[]
   readonly reason: string
+}
+
+/** Nobody decided in time: others may as well from now on. */
+export interface ApprovalEscalated {
+  readonly kind: 'approval.escalated'
+  readonly approval: string
+  readonly session: string
+  readonly command: string
+  /** Rules whose requirements they count for. */
+  readonly rules: readonly string[]
+  /** Who is asked besides. */
+  readonly groups: readonly string[]
+}
+
+export interface ApprovalCommented {
+  readonly kind: 'approval.commented'
+  readonly approval: string
+  readonly session: string
+  readonly command: string
+  readonly by: string
+  readonly message: string
+}
+
+/** Reviewers let an approval stand for what comes next. */
+export interface ApprovalRemembered {
+  readonly kind: 'approval.remembered'
+  readonly approval: string
+  readonly session: string
+  readonly command: string
+  readonly scope: 'session' | 'command'
+  readonly reviewers: readonly string[]
+  readonly expires_at: string
+}
+
+/** A command was approved by what people had approved before. */
+export interface ApprovalReused {
+  readonly kind: 'approval.reused'
+  /** Of this command. */
+  readonly approval: string
+  /** The one that people gave. */
+  readonly rests_on: string
+  readonly scope: 'session' | 'command'
+  readonly session: string
+  readonly command: string
+  readonly digest: string
+  readonly reviewers: readonly string[]
+}
+
+/** An approval stands for nothing further. */
+export interface ApprovalForgotten {
+  readonly kind: 'approval.forgotten'
+  readonly approval: string
+  /** Who ended it; the control plane itself has a colon in its names. */
+  readonly by: string
+  readonly reason: string
+  readonly uses: number
 }
 
 export interface DocumentApplied {

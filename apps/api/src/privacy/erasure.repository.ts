@@ -17,7 +17,7 @@ const untouched = new Set(['event_tombstone', 'audit_head', 'audit_tree', 'audit
 /** What a command said: approvals are bound to it. And names of things, which a person's may happen to equal. */
 const untouchedColumns = new Set([
   'node.name', 'sink_state.name', 'sink_dead_letter.sink', 'session.target', 'session.protocol', 'credential.target', 'legal_hold.target', 'enrolment_token.name',
-  'approval.text', 'approval.parameters', 'approval.effects', 'approval.facts', 'approval.requirements', 'document.text',
+  'approval.text', 'approval.parameters', 'approval.effects', 'approval.facts', 'approval.requirements', 'approval.asked_groups', 'approval.escalated', 'remembered_approval.target', 'document.text',
 ])
 const shortest = 3
 

@@ -49,8 +49,7 @@ export class CompiledRule {
     this.#matching = rule.matching === undefined ? undefined : compileMatching(rule.matching, this.id)
     this.#facts = rule.when
     this.conditional = this.#matching !== undefined || this.#facts !== undefined || this.#argv !== undefined
-    this.requirement =
-      rule.verdict === 'hold' ? { rule: this.id, groups: rule.approvers?.groups ?? [], quorum: rule.approvers?.quorum ?? 1 } : undefined
+    this.requirement = rule.verdict === 'hold' ? { rule: this.id, groups: [], quorum: 1, ...rule.approvers } : undefined
   }
 
   reachAction(action: string): ActionReach {

@@ -28,13 +28,14 @@ export function because(rule: CompiledRule): string {
   return rule.rule.reason === undefined ? '' : `: ${printable(rule.rule.reason)}`
 }
 
-export function approversText(requirements: Iterable<HoldRequirement>): string {
+export function approversText(requirements: readonly HoldRequirement[]): string {
   const texts = new Set<string>()
   for (const { groups, quorum } of requirements) {
     const who = groups.length === 0 ? 'reviewers' : `group ${groups.map(printable).join(' or ')}`
     texts.add(`${quorum} ${quorum === 1 ? 'person' : 'people'} of ${who}`)
   }
-  return [...texts].join(', and ')
+  const others = [...requirements].some(({ separate }) => separate) && texts.size > 1 ? ' (each for one of these only)' : ''
+  return [...texts].join(', and ') + others
 }
 
 /** `30 minutes`, `90 seconds`. */

@@ -1,8 +1,9 @@
 import { z } from 'zod'
 import { ActionIndex } from '../action-tree.js'
 import { detectorNames } from '../detectors/names.js'
-import { documentLimits } from '../limits.js'
+import { defaultLimits, documentLimits } from '../limits.js'
 import type { AuditMode, Mask, Rule } from '../rule.js'
+import { approversField } from './approvers.js'
 import type { DocumentContext } from './context.js'
 import {
   argvField,
@@ -121,11 +122,6 @@ export interface PolicySession {
   readonly record_statements?: 'normalised' | 'digest'
 }
 
-const approvers = z.strictObject({
-  groups: z.array(nameField).min(1, 'must name at least one group').meta({ description: 'Members of any of these groups may approve.' }),
-  quorum: z.number().int().min(1).max(20).prefault(1).meta({ description: 'How many distinct people must approve.' }),
-})
-
 const mask = z
   .strictObject({
     columns: oneOrMany(columnPatternField, 'column pattern')
@@ -198,7 +194,7 @@ function ruleSchema(action: z.ZodType<string>) {
       interactive: z.literal(true).optional().meta({
         description: 'What the rule permits gets a terminal in a guarded shell, and what is typed while it runs. Without it a program there has no input.',
       }),
-      approvers: approvers.optional().meta({ description: 'Who may approve. Needed with hold, and only there.' }),
+      approvers: approversField.optional().meta({ description: 'Who may approve. Needed with hold, and only there.' }),
       timeout: durationField(1, documentLimits.hold_timeout_max_seconds)
         .optional()
         .meta({ description: 'How long a held command waits. Default 30m.' }),
@@ -212,6 +208,9 @@ function ruleSchema(action: z.ZodType<string>) {
       if (rule.shell !== undefined && !(permitted.length > 0 && permitted.every((name) => name.endsWith('.shell'))))
         refuse(context, 'shell: guarded stands with a rule that permits a shell and nothing else, such as allow: ssh.shell', { path: ['shell'] })
       if (rule.deny && rule.interactive !== undefined) refuse(context, 'a deny permits nothing that could be interactive', { path: ['interactive'] })
+      const asksOthers = rule.approvers?.escalate?.after_seconds
+      if (asksOthers !== undefined && asksOthers >= (rule.timeout ?? defaultLimits.hold_timeout_seconds))
+        refuse(context, 'escalate.after must be shorter than the timeout, or nobody would be asked in time', { path: ['approvers', 'escalate', 'after'] })
       if (!rule.hold && rule.timeout !== undefined) refuse(context, 'only a hold has a timeout', { path: ['timeout'] })
     })
     .transform(({ allow, deny, hold, on, matching, when, argv, shell, interactive, approvers: who, timeout, reason }): PolicyRule => ({

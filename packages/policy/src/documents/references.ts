@@ -47,7 +47,7 @@ export function checkReferences(documents: readonly Document[]): DocumentError[]
             names.get(subject.kind === 'user' ? 'User' : 'Workload'),
           )
       }
-      for (const rule of document.spec.rules) for (const group of rule.approvers?.groups ?? []) need(document, 'group', group, groups)
+      for (const rule of document.spec.rules) for (const group of [...(rule.approvers?.groups ?? []), ...(rule.approvers?.escalate?.groups ?? [])]) need(document, 'group', group, groups)
       for (const test of document.spec.tests) {
         if (!names.get('Workload')?.has(test.as))
           need(document, 'workload or user', test.as, new Set([...(names.get('Workload') ?? []), ...(names.get('User') ?? [])]))

@@ -8,7 +8,9 @@ import { refuse, sizeField } from './fields.js'
 export const retentionClasses = {
   recordings: ['recording'],
   commands: ['command', 'command.held', 'command.released', 'command.end', 'gap'],
-  approvals: ['approval.requested', 'approval.voted', 'approval.decided'],
+  approvals: [
+    'approval.requested', 'approval.voted', 'approval.decided', 'approval.escalated', 'approval.commented', 'approval.remembered', 'approval.reused', 'approval.forgotten',
+  ],
   sessions: ['session.opened', 'session.start', 'session.end', 'session.refused', 'session.killed', 'session.lost', 'session.viewed'],
   logins: ['auth.succeeded', 'auth.failed', 'credential.issued', 'credential.revoked'],
   changes: ['document.applied', 'token.created', 'token.revoked', 'search.saved', 'search.deleted', 'audit.exported', 'sink.failing', 'sink.recovered', 'sink.dead_letter', 'sink.retried', 'sink.tested'],
