@@ -171,6 +171,24 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/approvals/{id}/comments": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What people said about an approval, oldest first */
+        get: operations["comments.list"];
+        put?: never;
+        /** Say something about an approval that you may see */
+        post: operations["comments.add"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/approvals/{id}/reject": {
         parameters: {
             query?: never;
@@ -188,6 +206,40 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/approvals/remembered": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Approvals that stand for what comes next, and that you may see, newest first */
+        get: operations["remembered.list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/approvals/remembered/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** End one, by the id of its approval: nothing further is covered by it */
+        delete: operations["remembered.revoke"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/approvals/stream": {
         parameters: {
             query?: never;
@@ -195,7 +247,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Server-sent events: `approval` with {id, state, session_id} for each change that you may see */
+        /** Server-sent events: `approval` with {id, state, session_id} for each change that you may see, `comment` for each comment */
         get: operations["approvals.stream"];
         put?: never;
         post?: never;
@@ -1054,6 +1106,13 @@ export interface components {
             decided_at?: string;
             digest: string;
             effects: components["schemas"]["Effect"][];
+            /** @description Groups that are asked besides, because nobody decided in time. */
+            escalated_groups?: string[];
+            /**
+             * Format: date-time
+             * @description When others will be asked.
+             */
+            escalates_at?: string;
             /** Format: date-time */
             expires_at: string;
             facts?: {
@@ -1073,7 +1132,28 @@ export interface components {
             parameters?: (string | null)[];
             parameters_visible?: (string | null)[];
             reason?: string;
+            /** @description What a reviewer may let this approval stand for, besides this command. */
+            remember?: {
+                for_seconds: number;
+                /** @enum {string} */
+                scope: "session" | "command";
+            };
+            /** @description It stands for what comes next. */
+            remembered?: {
+                /** Format: date-time */
+                ended_at?: string;
+                /** Format: date-time */
+                expires_at: string;
+                /** @enum {string} */
+                scope: "session" | "command";
+                uses: number;
+            };
             requirements: components["schemas"]["HoldRequirement"][];
+            /**
+             * Format: uuid
+             * @description The earlier approval that decided this one.
+             */
+            rests_on?: string;
             rules: string[];
             /** Format: uuid */
             session_id: string;
@@ -1087,18 +1167,33 @@ export interface components {
                 /** Format: date-time */
                 at: string;
                 reason?: string;
+                remember_seconds?: number;
                 user: string;
                 /** @enum {string} */
                 verdict: "approve" | "reject";
             }[];
         };
         ApprovalChange: {
+            /**
+             * Format: uuid
+             * @description With a `comment` event: the new comment.
+             */
+            comment?: string;
             /** Format: uuid */
             id: string;
             /** Format: uuid */
             session_id: string;
             /** @enum {string} */
             state: "pending" | "approved" | "rejected" | "expired" | "cancelled";
+        };
+        ApprovalComment: {
+            /** Format: date-time */
+            at: string;
+            /** Format: uuid */
+            id: string;
+            text: string;
+            text_visible: string;
+            user: string;
         };
         BadRecord: {
             position: string;
@@ -1297,9 +1392,25 @@ export interface components {
         };
         /** @description Who must approve: so many distinct people of these groups. */
         HoldRequirement: {
+            /** @description After so long these groups are asked as well. */
+            escalate?: {
+                after_seconds: number;
+                groups: string[];
+            };
             groups: string[];
             quorum: number;
+            /** @description An approval may stand for what comes next, for so long at most. */
+            remember?: {
+                for_seconds: number;
+                /** @enum {string} */
+                scope: "session" | "command";
+            };
             rule: string;
+            /**
+             * @description Nobody counts for this and another requirement of the hold.
+             * @constant
+             */
+            separate?: true;
         };
         IssuedCredential: {
             /** @description The secret. Shown this once; only a verifier of it is kept. */
@@ -1420,6 +1531,37 @@ export interface components {
             } & {
                 [key: string]: unknown;
             })[];
+        };
+        RememberedApproval: {
+            /** Format: uuid */
+            approval: string;
+            /** Format: date-time */
+            created_at: string;
+            end_reason?: string;
+            /** Format: date-time */
+            ended_at?: string;
+            ended_by?: string;
+            /** Format: date-time */
+            expires_at: string;
+            identity: {
+                /** @enum {string} */
+                kind: "user" | "workload";
+                name: string;
+            };
+            reviewers: string[];
+            rules: string[];
+            /** @enum {string} */
+            scope: "session" | "command";
+            /** Format: uuid */
+            session_id: string;
+            /** @enum {string} */
+            state: "active" | "expired" | "ended";
+            target: string;
+            /** @description The command that people approved. */
+            text_visible: string;
+            /** Format: date-time */
+            used_at?: string;
+            uses: number;
         };
         RetentionReport: {
             bytes: number;
@@ -1938,6 +2080,8 @@ export interface operations {
             content: {
                 "application/json": {
                     reason?: string;
+                    /** @description Let the approval stand for what comes next, as the rule offers it: true for as long as the rule says, or fewer seconds. Default false. */
+                    remember?: boolean | number;
                 };
             };
         };
@@ -1948,6 +2092,76 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Approval"];
+                };
+            };
+            /** @description Why it was refused, and what to do next */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "comments.list": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        items: components["schemas"]["ApprovalComment"][];
+                        /** @description Give it as `cursor` to get the next page. Absent on the last. */
+                        next?: string;
+                    };
+                };
+            };
+            /** @description Why it was refused, and what to do next */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "comments.add": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    text: string;
+                };
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApprovalComment"];
                 };
             };
             /** @description Why it was refused, and what to do next */
@@ -1985,6 +2199,70 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["Approval"];
                 };
+            };
+            /** @description Why it was refused, and what to do next */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "remembered.list": {
+        parameters: {
+            query?: {
+                cursor?: string;
+                limit?: number;
+                state?: "active" | "all";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        items: components["schemas"]["RememberedApproval"][];
+                        /** @description Give it as `cursor` to get the next page. Absent on the last. */
+                        next?: string;
+                    };
+                };
+            };
+            /** @description Why it was refused, and what to do next */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "remembered.revoke": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description Why it was refused, and what to do next */
             default: {
