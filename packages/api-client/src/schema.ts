@@ -2107,7 +2107,10 @@ export interface operations {
     };
     "comments.list": {
         parameters: {
-            query?: never;
+            query?: {
+                cursor?: string;
+                limit?: number;
+            };
             header?: never;
             path: {
                 id: string;
@@ -2142,7 +2145,10 @@ export interface operations {
     "comments.add": {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Chosen by you, new for each thing to create (a UUID). For a day the same request with the same key gets the same answer, and creates nothing more. */
+                "Idempotency-Key"?: string;
+            };
             path: {
                 id: string;
             };

@@ -1,4 +1,4 @@
-import { Alert, Anchor, Badge, Button, Card, Divider, Group, Stack, Text, Textarea, Title } from '@mantine/core'
+import { Alert, Anchor, Badge, Button, Card, Checkbox, Divider, Group, Stack, Text, Textarea, Title } from '@mantine/core'
 import { useHotkeys } from '@mantine/hooks'
 import { ok } from '@sallyport/api-client'
 import { IconCheck, IconX } from '@tabler/icons-react'
@@ -21,7 +21,8 @@ export function ApprovalCard({ id, me }: { readonly id: string; readonly me: Who
 
 function Shown({ item, me }: { readonly item: Approval; readonly me: WhoAmI }): ReactNode {
   const now = useNow()
-  const asked = item.requirements.some(({ groups }) => groups.some((group) => me.groups.includes(group)))
+  const groupsAsked = [...item.requirements.flatMap(({ groups }) => groups), ...(item.escalated_groups ?? [])]
+  const asked = groupsAsked.some((group) => me.groups.includes(group))
   return (
     <Card withBorder component="article" aria-label="Approval">
       <Stack gap="md">
@@ -83,8 +84,12 @@ function Shown({ item, me }: { readonly item: Approval; readonly me: WhoAmI }): 
             ))}
           </section>
         ) : undefined}
-        {item.state === 'pending' && asked ? <Decide id={item.id} /> : undefined}
-        {item.state === 'pending' && !asked ? <Alert variant="light" color="gray">You may look at it; {item.requirements.flatMap(({ groups }) => groups).join(', ')} decide.</Alert> : undefined}
+        {item.remembered === undefined ? undefined : (
+          <Text size="sm">It stands for {item.remembered.scope === 'session' ? 'what else the same rules hold in this session' : 'exactly this command'} until {fullTime(item.remembered.expires_at)}; used {item.remembered.uses} times.</Text>
+        )}
+        {item.rests_on === undefined ? undefined : (<Text size="sm">Decided by an <Anchor component={Link} href={`/approvals/${item.rests_on}`}>earlier approval</Anchor> that stands for it.</Text>)}
+        {item.state === 'pending' && asked ? <Decide item={item} /> : undefined}
+        {item.state === 'pending' && !asked ? <Alert variant="light" color="gray">You may look at it; {groupsAsked.join(', ')} decide.</Alert> : undefined}
         {item.state !== 'pending' && item.reason !== undefined && item.reason !== '' ? <Text size="sm" c="dimmed">{visible(item.reason)}</Text> : undefined}
       </Stack>
     </Card>
@@ -96,7 +101,9 @@ function Run({ url }: { readonly url: string }): ReactNode {
   return URL.parse(url)?.protocol === 'https:' ? <Anchor href={url} target="_blank" rel="noreferrer noopener">{visible(url)}</Anchor> : visible(url)
 }
 
-function Decide({ id }: { readonly id: string }): ReactNode {
+function Decide({ item }: { readonly item: Approval }): ReactNode {
+  const { id, remember } = item
+  const [stands, setStands] = useState(false)
   const [reason, setReason] = useState('')
   const field = useRef<HTMLTextAreaElement>(null)
   const button = useRef<HTMLButtonElement>(null)
@@ -104,7 +111,7 @@ function Decide({ id }: { readonly id: string }): ReactNode {
   const decide = useMutation({
     mutationFn: (verdict: 'approve' | 'reject') =>
       verdict === 'approve'
-        ? ok(api.POST('/v1/approvals/{id}/approve', { params: { path: { id } }, body: reason === '' ? {} : { reason } }))
+        ? ok(api.POST('/v1/approvals/{id}/approve', { params: { path: { id } }, body: { ...(reason === '' ? {} : { reason }), ...(stands ? { remember: true } : {}) } }))
         : ok(api.POST('/v1/approvals/{id}/reject', { params: { path: { id } }, body: { reason } })),
     onSettled: async () => {
       await queries.invalidateQueries({ queryKey: ['approval', id] })
@@ -121,6 +128,14 @@ function Decide({ id }: { readonly id: string }): ReactNode {
     <Stack gap="sm">
       {decide.error ? <Failure error={decide.error} /> : undefined}
       <Textarea ref={field} label="Reason" description="Needed to reject. Whoever asked, and the audit log, get it." autosize minRows={1} maxLength={1000} value={reason} onChange={({ currentTarget }) => setReason(currentTarget.value)} />
+      {remember === undefined ? undefined : (
+        <Checkbox
+          checked={stands}
+          onChange={({ currentTarget }) => setStands(currentTarget.checked)}
+          label={`Let it stand for ${Math.round(remember.for_seconds / 60)} minutes`}
+          description={remember.scope === 'session' ? 'For what else the same rules hold in this session.' : 'For exactly this command, in any session of this identity.'}
+        />
+      )}
       <Group>
         <Button ref={button} leftSection={<IconCheck size={16} />} loading={decide.isPending && decide.variables === 'approve'} disabled={decide.isPending} onClick={() => decide.mutate('approve')}>Approve</Button>
         <Button variant="default" leftSection={<IconX size={16} />} loading={decide.isPending && decide.variables === 'reject'} disabled={decide.isPending} onClick={reject}>Reject</Button>
