@@ -157,8 +157,13 @@ describe.skipIf(!hasChromium)('the console', () => {
     await inspect('cut')
     const cutAt = Date.now()
     await page.getByRole('button', { name: 'Cut the session' }).click()
-    session.send('SELECT 1;\n')
-    await session.exited
+    // psql learns that its connection is gone when it next speaks.
+    let over = false
+    void session.exited.then(() => (over = true))
+    await eventually(async () => {
+      if (!over) session.send('SELECT 1;\n')
+      return over
+    }, 'psql has ended')
     expect(Date.now() - cutAt).toBeLessThan(15_000)
     await page.getByText('killed', { exact: true }).first().waitFor()
     expect(await eventually(async () => (await stack.events('kind=session.killed'))[0], 'it is on record')).toMatchObject({ event: { reason: 'looks odd', by: 'ada' } })
