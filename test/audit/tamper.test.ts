@@ -163,7 +163,8 @@ test('a session as a file: verified by the published keys alone, and broken by t
     expect(await offline(`${file}.${name}`)).toMatchObject({ code: 1, said: expect.stringMatching(problem) })
   }
   writeFileSync(`${file}.cut`, lines.slice(0, -2).join('\n'))
-  expect(await offline(`${file}.cut`)).toMatchObject({ code: 1, said: expect.stringMatching(/BROKEN.*: missing/) })
+  // How many lines the proof takes depends on the place in the log: cut off may be records, or a part of the proof.
+  expect(await offline(`${file}.cut`)).toMatchObject({ code: 1, said: expect.stringMatching(/BROKEN.*: (missing|changed: the records are not those of the log)/) })
   expect((await cli('audit', 'bundle', '--since', '1h', '--output', `${file}.range`)).said).toContain('Wrote')
   expect((await offline(`${file}.range`)).said).toMatch(/The range is whole: \d+ records/)
   const range = readFileSync(`${file}.range`, 'utf8').trimEnd().split('\n')
