@@ -15,6 +15,7 @@ import { IdempotencyModule } from './idempotency/idempotency.module.js'
 import { IdentityModule } from './identity/identity.module.js'
 import { KeysModule } from './keys/keys.module.js'
 import { LimitsModule } from './limits/limits.module.js'
+import { LocksModule } from './locks/locks.module.js'
 import { AgentsModule } from './nodes/agents.module.js'
 import { NodesModule } from './nodes/nodes.module.js'
 import { NotifyModule } from './notify/notify.module.js'
@@ -38,7 +39,7 @@ export class AppModule {
         ConfigModule.register(environment),
         HttpConfigModule, DatabaseModule, NotifyModule, KeysModule, ProblemModule, LimitsModule, IdempotencyModule,
         AuditModule, DocumentsModule, PoliciesModule, AccessModule, ApprovalsModule,
-        IdentityModule, NodesModule, TargetsModule, SessionsModule, CredentialsModule, AgentsModule, SshModule, SinksModule, RetentionModule, PrivacyModule, SigninModule,
+        IdentityModule, NodesModule, TargetsModule, SessionsModule, CredentialsModule, AgentsModule, LocksModule, SshModule, SinksModule, RetentionModule, PrivacyModule, SigninModule,
         GrpcModule, HealthModule, BootstrapModule, ...more,
       ],
     }

@@ -8,6 +8,7 @@ import { registerCredentials } from './commands/credentials.js'
 import { registerDoctor } from './commands/doctor.js'
 import { registerExec } from './commands/exec.js'
 import { registerKubeconfig } from './commands/kubeconfig.js'
+import { registerLocks } from './commands/locks.js'
 import { registerPolicy } from './commands/policy.js'
 import { registerPrivacy } from './commands/privacy.js'
 import { registerSessions } from './commands/sessions.js'
@@ -44,6 +45,7 @@ export function program(): Command {
   registerCredentials(sallyport)
   registerAgents(sallyport)
   registerUsers(sallyport)
+  registerLocks(sallyport)
   registerDoctor(sallyport)
   registerCompletion(sallyport)
   sallyport.command('version').description('print the version').action(() => void process.stdout.write(`${version}\n`))

@@ -640,6 +640,41 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/locks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Identities, targets and agents that are locked, newest first */
+        get: operations["locks.list"];
+        put?: never;
+        /** Lock an identity, a target or an agent: its live sessions end within two seconds, and it gets no new ones. A locked user can’t use the API and the console either. */
+        post: operations["locks.lock"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/locks/{id}/release": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Release a lock */
+        post: operations["locks.release"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/policy/explain": {
         parameters: {
             query?: never;
@@ -1446,6 +1481,21 @@ export interface components {
             target: string | null;
             to: string | null;
         };
+        Lock: {
+            by: string;
+            /** Format: date-time */
+            created_at: string;
+            expires_at: string | null;
+            id: string;
+            /** @enum {string} */
+            kind: "user" | "workload" | "target" | "agent";
+            name: string;
+            reason: string;
+            released_at: string | null;
+            released_by: string | null;
+            /** @enum {string} */
+            state: "standing" | "released" | "expired";
+        };
         NewLegalHold: {
             /** Format: uuid */
             id: string;
@@ -1699,6 +1749,7 @@ export interface components {
             display_name?: string;
             email?: string;
             groups: string[];
+            locked: boolean;
             name: string;
             roles: string[];
         };
@@ -3154,6 +3205,121 @@ export interface operations {
                 content: {
                     "application/jsonl": string;
                 };
+            };
+            /** @description Why it was refused, and what to do next */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "locks.list": {
+        parameters: {
+            query?: {
+                cursor?: string;
+                kind?: "user" | "workload" | "target" | "agent";
+                limit?: number;
+                name?: string;
+                state?: "standing" | "all";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        items: components["schemas"]["Lock"][];
+                        /** @description Give it as `cursor` to get the next page. Absent on the last. */
+                        next?: string;
+                    };
+                };
+            };
+            /** @description Why it was refused, and what to do next */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "locks.lock": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Chosen by you, new for each thing to create (a UUID). For a day the same request with the same key gets the same answer, and creates nothing more. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /** @enum {string} */
+                    kind: "user" | "workload" | "target" | "agent";
+                    name: string;
+                    /** @description For those who see locks; whoever is locked out isn’t told. */
+                    reason: string;
+                    /** @description Without it, until it is released. */
+                    ttl_seconds?: number;
+                };
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Lock"];
+                };
+            };
+            /** @description Why it was refused, and what to do next */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "locks.release": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    reason: string;
+                };
+            };
+        };
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description Why it was refused, and what to do next */
             default: {

@@ -6,7 +6,7 @@ export type Outcome = 'success' | 'failure' | 'unknown'
 const failures = new Set(['auth.failed', 'session.refused', 'session.lost', 'gap', 'sink.failing', 'sink.dead_letter', 'alert'])
 const successes = new Set([
   'auth.succeeded', 'credential.issued', 'credential.revoked', 'session.opened', 'session.start', 'session.end', 'session.killed', 'document.applied',
-  'node.enrolled', 'node.connected', 'node.disconnected', 'node.revoked', 'token.created', 'token.revoked', 'agent.start', 'agent.stop', 'sink.recovered',
+  'node.enrolled', 'node.connected', 'node.disconnected', 'node.revoked', 'token.created', 'token.revoked', 'lock.created', 'lock.released', 'agent.start', 'agent.stop', 'sink.recovered',
 ])
 
 /** Whether what the event tells of worked out. A command that was only decided has no outcome yet, unless it was denied. */

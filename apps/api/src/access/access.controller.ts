@@ -82,6 +82,6 @@ export class AccessController {
 }
 
 function userItem(person: Person): UserItem {
-  const { name, displayName, email, roles, groups, disabled } = person
-  return { name, ...(displayName === undefined ? {} : { display_name: displayName }), ...(email === undefined ? {} : { email }), roles, groups, disabled }
+  const { name, displayName, email, roles, groups, disabled, locked } = person
+  return { name, ...(displayName === undefined ? {} : { display_name: displayName }), ...(email === undefined ? {} : { email }), roles, groups, disabled, locked }
 }

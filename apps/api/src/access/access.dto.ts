@@ -38,4 +38,5 @@ export interface UserItem {
   readonly roles: readonly string[]
   readonly groups: readonly string[]
   readonly disabled: boolean
+  readonly locked: boolean
 }

@@ -5,6 +5,7 @@ import { AuditModule } from '../audit/audit.module.js'
 import { HttpConfigModule } from '../config/http-config.module.js'
 import { DatabaseModule } from '../database/database.module.js'
 import { DocumentsModule } from '../documents/documents.module.js'
+import { LockStoreModule } from '../locks/lock-store.module.js'
 import { AccessConfig } from './access.config.js'
 import { AccessController } from './access.controller.js'
 import { AccessGuard } from './access.guard.js'
@@ -16,7 +17,7 @@ import { TokensRepository } from './tokens.repository.js'
 
 /** Users, API tokens and the guard before every route. */
 @Module({
-  imports: [AccountsModule, AuditModule, DatabaseModule, HttpConfigModule, DiscoveryModule, DocumentsModule],
+  imports: [AccountsModule, AuditModule, DatabaseModule, HttpConfigModule, DiscoveryModule, DocumentsModule, LockStoreModule],
   controllers: [AccessController],
   providers: [AccessConfig, AccessService, DirectoryService, RouteCheck, TokensRepository, WebSessionsService, { provide: APP_GUARD, useClass: AccessGuard }],
   exports: [AccessConfig, AccessService, DirectoryService, RouteCheck, WebSessionsService],

@@ -6,7 +6,7 @@ export const whoamiReply = z
   .meta({ id: 'WhoAmI' })
 
 export const userReply = z
-  .object({ name: z.string(), display_name: z.string().optional(), email: z.string().optional(), roles: z.array(z.string()), groups: z.array(z.string()), disabled: z.boolean() })
+  .object({ name: z.string(), display_name: z.string().optional(), email: z.string().optional(), roles: z.array(z.string()), groups: z.array(z.string()), disabled: z.boolean(), locked: z.boolean() })
   .meta({ id: 'User' })
 
 export const tokenReply = z

@@ -47,7 +47,7 @@ export class AccessService {
     if (row.expiresAt && row.expiresAt.getTime() <= now) return this.#refuse(row, 'expired', now)
     const person = await this.directory.find(row.user)
     if (!person) return this.#refuse(row, 'the user is gone', now)
-    if (person.disabled) return this.#refuse(row, 'the user is disabled', now)
+    if (person.disabled) return this.#refuse(row, person.locked ? 'the user is locked' : 'the user is disabled', now)
     this.#touch(row, now)
     return { user: person.name, roles: person.roles, groups: person.groups, proof: { kind: 'token', id: row.id } }
   }

@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common'
 import { groupsOfUser, type GroupDocument, type UserDocument } from '@sallyport/policy'
 import { AccountsService, type KnownAccount } from '../accounts/accounts.service.js'
 import { DocumentsService } from '../documents/documents.service.js'
+import { LocksRepository } from '../locks/locks.repository.js'
 import type { Role } from './principal.js'
 
 /** A person, as documents, and the claims of the provider that they signed in with, describe them now. */
@@ -14,7 +15,9 @@ export interface Person {
   readonly groups: readonly string[]
   /** Names that the person has elsewhere, by system: `{github: 'octodana'}`. */
   readonly aliases: Readonly<Record<string, string>>
+  /** By the document, by the provider, or by a lock. */
   readonly disabled: boolean
+  readonly locked: boolean
 }
 
 /** Who is who. Reads the documents' cache and the accounts', so an apply or a sign-in changes the answer at once. */
@@ -23,12 +26,14 @@ export class DirectoryService {
   constructor(
     private readonly documents: DocumentsService,
     private readonly accounts: AccountsService,
+    private readonly locks: LocksRepository,
   ) {}
 
   async find(name: string): Promise<Person | undefined> {
     const user = await this.documents.get('User', name)
     const accounts = await this.accounts.named(name)
-    return user ? this.#ofDocument(user, await this.documents.list('Group'), accounts) : this.#ofAccounts(name, accounts)
+    const person = user ? await this.#ofDocument(user, await this.documents.list('Group'), accounts) : await this.#ofAccounts(name, accounts)
+    return person && withLock(person, await this.locks.isLocked({ kind: 'user', name }))
   }
 
   async list(): Promise<Person[]> {
@@ -38,11 +43,12 @@ export class DirectoryService {
     const written = new Set(users.map(({ name }) => name))
     const people = users.map((user) => this.#ofDocument(user, groups, accounts.get(user.name) ?? []))
     const others = [...accounts].flatMap(([name, own]) => (written.has(name) ? [] : [this.#ofAccounts(name, own)]))
-    return (await Promise.all([...people, ...others])).filter((person) => person !== undefined)
+    const locked = await this.locks.names('user')
+    return (await Promise.all([...people, ...others])).flatMap((person) => (person ? [withLock(person, locked.has(person.name))] : []))
   }
 
   /** The User document wins; the claims of a provider that knows the person add to it. */
-  async #ofDocument(user: UserDocument, groups: readonly GroupDocument[], accounts: readonly KnownAccount[]): Promise<Person> {
+  async #ofDocument(user: UserDocument, groups: readonly GroupDocument[], accounts: readonly KnownAccount[]): Promise<Unlocked> {
     const { displayName, email, aliases, roles, disabled } = user.spec
     const mapped = await Promise.all(accounts.filter(({ isGone }) => !isGone).map((account) => this.accounts.mapped(account)))
     return {
@@ -58,7 +64,7 @@ export class DirectoryService {
   }
 
   /** Somebody without a document is what mappings make of them, and nobody when none fits any more. */
-  async #ofAccounts(name: string, accounts: readonly KnownAccount[]): Promise<Person | undefined> {
+  async #ofAccounts(name: string, accounts: readonly KnownAccount[]): Promise<Unlocked | undefined> {
     const [account] = accounts
     if (!account) return undefined
     const mapped = await this.accounts.mapped(account)
@@ -73,6 +79,10 @@ export class DirectoryService {
     }
   }
 }
+
+type Unlocked = Omit<Person, 'locked'>
+
+const withLock = (person: Unlocked, locked: boolean): Person => ({ ...person, locked, disabled: person.disabled || locked })
 
 /** The person behind a run is known by such a name: who has it may not approve what the run asks. */
 function namesAtProviders(accounts: readonly KnownAccount[]): Record<string, string> {

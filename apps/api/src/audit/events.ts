@@ -27,6 +27,7 @@ export type ControlPlaneEventBody =
   | AuditDeleted
   | AuditExported
   | LegalHoldEvent
+  | LockEvent
   | PersonErased
   | SearchSaved
   | NodeEvent
@@ -284,6 +285,19 @@ export interface LegalHoldEvent {
   readonly held_target?: string
   readonly from?: string
   readonly to?: string
+}
+
+/** An identity, a target or an agent was shut out, or let in again. */
+export interface LockEvent {
+  readonly kind: 'lock.created' | 'lock.released'
+  readonly lock: string
+  readonly locked: 'user' | 'workload' | 'target' | 'agent'
+  readonly identity?: EventIdentity
+  readonly target?: string
+  readonly agent?: string
+  readonly by: string
+  readonly reason: string
+  readonly expires_at?: string
 }
 
 /** Somebody's key was deleted: nobody can tell any more whom the pseudonyms stood for. */

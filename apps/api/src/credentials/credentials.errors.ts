@@ -2,7 +2,7 @@
 export class CredentialError extends Error {
   override readonly name = 'CredentialError'
   constructor(
-    readonly code: 'TARGET_UNKNOWN' | 'POLICY_DENIED' | 'TOKEN_REPLAYED' | 'CREDENTIAL_REFUSED' | 'PUBLIC_KEY_REFUSED',
+    readonly code: 'TARGET_UNKNOWN' | 'TARGET_LOCKED' | 'POLICY_DENIED' | 'TOKEN_REPLAYED' | 'CREDENTIAL_REFUSED' | 'PUBLIC_KEY_REFUSED',
     message: string,
     readonly hint: string,
   ) {

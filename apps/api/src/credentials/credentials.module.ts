@@ -4,6 +4,7 @@ import { AuditModule } from '../audit/audit.module.js'
 import { DatabaseModule } from '../database/database.module.js'
 import { IdentityModule } from '../identity/identity.module.js'
 import { KeysModule } from '../keys/keys.module.js'
+import { LockStoreModule } from '../locks/lock-store.module.js'
 import { PoliciesModule } from '../policies/policies.module.js'
 import { SessionsModule } from '../sessions/sessions.module.js'
 import { TargetsModule } from '../targets/targets.module.js'
@@ -16,7 +17,7 @@ import { TokenController } from './token.controller.js'
 
 /** Just-in-time credentials and token exchange. */
 @Module({
-  imports: [AccessModule, AuditModule, DatabaseModule, IdentityModule, KeysModule, PoliciesModule, SessionsModule, TargetsModule],
+  imports: [AccessModule, AuditModule, DatabaseModule, IdentityModule, KeysModule, LockStoreModule, PoliciesModule, SessionsModule, TargetsModule],
   controllers: [CredentialsController, TokenController],
   providers: [CredentialLogin, PublicKeyLogin, CredentialsRepository, CredentialsService],
   exports: [CredentialLogin, PublicKeyLogin, CredentialsService],

@@ -5,6 +5,7 @@ import { fingerprint, type SshPublicKey } from '@sallyport/ssh-keys'
 import { v7 as uuid } from 'uuid'
 import { EventsService } from '../audit/events.service.js'
 import type { Identity } from '../identity/identity.service.js'
+import { LocksRepository } from '../locks/locks.repository.js'
 import { PoliciesService } from '../policies/policies.service.js'
 import { SessionsService } from '../sessions/sessions.service.js'
 import { takesPublicKeys, TargetsService, viewOf, type Connection, type TargetView } from '../targets/targets.service.js'
@@ -60,6 +61,7 @@ export class CredentialsService implements OnApplicationBootstrap, OnApplication
     private readonly policies: PoliciesService,
     private readonly targets: TargetsService,
     private readonly sessions: SessionsService,
+    private readonly locks: LocksRepository,
   ) {}
 
   onApplicationBootstrap(): void {
@@ -81,6 +83,7 @@ export class CredentialsService implements OnApplicationBootstrap, OnApplication
     if (!(await this.policies.resolve(identity, viewOf(target)))) {
       throw new CredentialError('POLICY_DENIED', `no policy gives ${identity.kind} ${identity.name} a session on ${target.name}`, 'An administrator adds a policy that names both.')
     }
+    if (await this.locks.isLocked({ kind: 'target', name: target.name })) throw new CredentialError('TARGET_LOCKED', `the target ${target.name} is locked`, 'An administrator or operator can say why, and release it.')
     const { serial } = request
     const publicKey = takesPublicKeys(target) ? request.publicKey : undefined
     if (publicKey) await this.#checkKey(publicKey, target, identity)

@@ -79,5 +79,5 @@ export class TokenController {
 function errorCodeOf(error: IdentityError | CredentialError): OAuthError['error'] {
   if (error.code === 'TARGET_UNKNOWN') return 'invalid_target'
   if (error.code === 'PUBLIC_KEY_REFUSED') return 'invalid_request'
-  return error.code === 'POLICY_DENIED' ? 'access_denied' : 'invalid_grant'
+  return error.code === 'POLICY_DENIED' || error.code === 'TARGET_LOCKED' || error.code === 'IDENTITY_LOCKED' ? 'access_denied' : 'invalid_grant'
 }

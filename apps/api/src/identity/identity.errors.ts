@@ -7,6 +7,7 @@ export type IdentityErrorCode =
   | 'NO_WORKLOAD'
   | 'AMBIGUOUS_WORKLOAD'
   | 'IDENTITY_GONE'
+  | 'IDENTITY_LOCKED'
 
 export class IdentityError extends Error {
   override readonly name = 'IdentityError'

@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common'
 import { claimMismatch } from '@sallyport/policy'
 import { DirectoryService } from '../access/directory.service.js'
 import { DocumentsService } from '../documents/documents.service.js'
+import { LocksRepository } from '../locks/locks.repository.js'
 import { IdentityError } from './identity.errors.js'
 import { KeySets } from './key-sets.js'
 import { keptClaims } from './kept-claims.js'
@@ -35,12 +36,14 @@ export class IdentityService {
   constructor(
     private readonly documents: DocumentsService,
     private readonly directory: DirectoryService,
+    private readonly locks: LocksRepository,
   ) {}
 
   /** @throws {IdentityError} */
   async ofToken(token: string): Promise<TokenIdentity> {
     const verified = await verifyToken(token, await this.documents.list('IdentityProvider'), this.#keys, Math.floor(Date.now() / 1000))
     const workload = matchWorkload(verified, await this.documents.list('Workload'))
+    await this.#refuseLocked(workload.name)
     const actor = actorOf(workload, verified.claims)
     const identity: Identity = {
       kind: 'workload',
@@ -56,6 +59,7 @@ export class IdentityService {
   /** @throws {IdentityError} */
   async ofUser(name: string): Promise<Identity> {
     const person = await this.directory.find(name)
+    if (person?.locked === true) throw locked('user', name)
     if (!person || person.disabled) throw gone(`the user ${name} ${person ? 'is disabled' : 'does not exist any more'}`)
     // The e-mail address and aliases are matched against the actor by approvals; for a user the actor is the user.
     return { kind: 'user', name, groups: person.groups, claims: {}, actor: name, matchHash: '' }
@@ -70,6 +74,7 @@ export class IdentityService {
     if (known.kind === 'user') return this.ofUser(known.name)
     const workload = await this.documents.get('Workload', known.name)
     if (!workload) throw gone(`the workload ${known.name} does not exist any more`)
+    await this.#refuseLocked(known.name)
     if (!(await this.documents.get('IdentityProvider', workload.spec.provider))) throw gone(`the identity provider ${workload.spec.provider} does not exist any more`)
     const hash = matchHash(workload)
     if (hash !== known.matchHash) {
@@ -78,6 +83,14 @@ export class IdentityService {
     }
     return { ...known, groups: workload.spec.groups, matchHash: hash }
   }
+
+  async #refuseLocked(workload: string): Promise<void> {
+    if (await this.locks.isLocked({ kind: 'workload', name: workload })) throw locked('workload', workload)
+  }
+}
+
+function locked(kind: Identity['kind'], name: string): IdentityError {
+  return new IdentityError('IDENTITY_LOCKED', `the ${kind} ${name} is locked`, 'An administrator or operator can say why, and release it.')
 }
 
 function gone(reason: string): IdentityError {

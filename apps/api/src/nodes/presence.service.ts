@@ -1,6 +1,7 @@
 import { Injectable, Logger, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common'
 import type { TargetDocument } from '@sallyport/policy'
 import { EventsService } from '../audit/events.service.js'
+import { LocksRepository } from '../locks/locks.repository.js'
 import { RateLimit } from '../limits/rate-limit.js'
 import { LinkRegistry } from './link-registry.js'
 import { kindOf, labelsOf, NodesRepository } from './nodes.repository.js'
@@ -33,6 +34,7 @@ export class PresenceService implements OnApplicationBootstrap, OnApplicationShu
     private readonly registry: LinkRegistry,
     private readonly events: EventsService,
     private readonly replica: Replica,
+    private readonly locks: LocksRepository,
   ) {}
 
   onApplicationBootstrap(): void {
@@ -93,8 +95,8 @@ export class PresenceService implements OnApplicationBootstrap, OnApplicationShu
     for (const { agentId, instanceId } of gone) await this.#recordIfGone(agentId, instanceId)
   }
 
-  /** The agent of this gateway that shall serve a target: the one with the fewest sessions among those that may. */
-  async choose(gatewayId: string, target: TargetDocument): Promise<string | undefined> {
+  /** The agent of this gateway that shall serve a target: the one with the fewest sessions among those that may. `locked` when all of them are. */
+  async choose(gatewayId: string, target: TargetDocument): Promise<{ readonly id: string; readonly name: string } | 'locked' | undefined> {
     const now = Date.now()
     const candidates = await this.presence.candidates(gatewayId, target.spec.protocol, new Date(now - livenessMilliseconds), new Date(now))
     const { agent, agents } = target.spec
@@ -104,7 +106,8 @@ export class PresenceService implements OnApplicationBootstrap, OnApplicationShu
       return agents !== undefined && Object.entries(agents.labels).every(([name, value]) => labels[name] === value)
     })
     fitting.sort((a, b) => a.sessions - b.sessions || (a.id < b.id ? -1 : 1))
-    return fitting[0]?.id
+    const locked = await this.locks.names('agent')
+    return fitting.find(({ name }) => !locked.has(name)) ?? (fitting.length > 0 ? 'locked' : undefined)
   }
 
   async #recordIfGone(agentId: string, instanceId: string): Promise<void> {

@@ -5,6 +5,7 @@ import { v7 as uuid } from 'uuid'
 import { EventsService } from '../audit/events.service.js'
 import { IdentityError } from '../identity/identity.errors.js'
 import { IdentityService, type Identity } from '../identity/identity.service.js'
+import { LocksRepository } from '../locks/locks.repository.js'
 import { PresenceService } from '../nodes/presence.service.js'
 import { PoliciesService, type ResolvedWithHash } from '../policies/policies.service.js'
 import { databaseOf, narrowedTo, TargetsService, viewOf } from '../targets/targets.service.js'
@@ -54,6 +55,7 @@ export class SessionOpener {
     private readonly events: EventsService,
     private readonly config: SessionsConfig,
     private readonly sessions: SessionsService,
+    private readonly locks: LocksRepository,
   ) {}
 
   /** @throws {SessionRefusal} */
@@ -74,25 +76,33 @@ export class SessionOpener {
         `Use \`sallyport exec ${target.name} -- COMMAND\`, or exchange the token with POST /v1/token.`,
       )
     }
-    const agentId = await this.presence.choose(request.gatewayId, target)
-    if (agentId === undefined) {
+    if (await this.locks.isLocked({ kind: 'target', name: target.name })) throw locked(`the target ${target.name}`)
+    const agent = await this.presence.choose(request.gatewayId, target)
+    if (agent === 'locked') throw locked(`every agent for the target ${target.name}`)
+    if (agent === undefined) {
       throw new SessionRefusal('NO_AGENT', `no agent for the target ${target.name} is connected to this gateway`, 'Start the agent beside the target; `sallyport agents` shows which are connected.')
     }
     const hash = grantHash(identity, target, policy)
-    const opened = await this.#create(request, target, identity, policy, agentId, hash)
-    // Documents that were applied since the look-up above refreshed the sessions that were there by then: not this one.
-    if ((await this.#hashNow(request)) !== hash) {
-      await this.sessions.kill(opened.sessionId, 'the policy changed while the session was being opened', 'policy')
+    const opened = await this.#create(request, target, identity, policy, agent.id, hash)
+    // Documents and locks of the time since the look-up above were applied to the sessions that were there by then: not this one.
+    if (!(await this.#stands(request, hash, agent.name))) {
+      await this.sessions.kill(opened.sessionId, 'the policy changed, or something was locked, while the session was being opened', 'policy')
       throw new SessionRefusal('UNAVAILABLE', 'the policy changed at this moment', 'Connect again.')
     }
     return opened
   }
 
-  async #hashNow(request: OpenRequest): Promise<string | undefined> {
-    const target = await this.#target(request)
-    const identity = await this.#identity(request.identity)
-    const policy = await this.policies.resolve(identity, viewOf(target))
-    return policy && grantHash(identity, target, policy)
+  async #stands(request: OpenRequest, hash: string, agent: string): Promise<boolean> {
+    try {
+      const target = await this.#target(request)
+      const identity = await this.#identity(request.identity)
+      const policy = await this.policies.resolve(identity, viewOf(target))
+      if (!policy || grantHash(identity, target, policy) !== hash) return false
+      return !(await this.locks.isLocked({ kind: 'target', name: target.name })) && !(await this.locks.isLocked({ kind: 'agent', name: agent }))
+    } catch (error) {
+      if (error instanceof SessionRefusal) return false
+      throw error
+    }
   }
 
   async #target(request: OpenRequest): Promise<TargetDocument> {
@@ -173,6 +183,8 @@ export class SessionOpener {
     return { sessionId, agentId, grant }
   }
 }
+
+const locked = (what: string): SessionRefusal => new SessionRefusal('LOCKED', `${what} is locked`, 'An administrator or operator can say why, and release it.')
 
 function narrowed(target: TargetDocument, parameters: Readonly<Record<string, string>>): TargetDocument {
   try {

@@ -4,6 +4,7 @@ import { HttpConfigModule } from '../config/http-config.module.js'
 import { DatabaseModule } from '../database/database.module.js'
 import { IdentityModule } from '../identity/identity.module.js'
 import { KeysModule } from '../keys/keys.module.js'
+import { LockStoreModule } from '../locks/lock-store.module.js'
 import { NodesModule } from '../nodes/nodes.module.js'
 import { NotifyModule } from '../notify/notify.module.js'
 import { PoliciesModule } from '../policies/policies.module.js'
@@ -23,7 +24,7 @@ import { SessionsService } from './sessions.service.js'
 
 /** Sessions: opening, leases, kills, grants of live ones. */
 @Module({
-  imports: [AuditModule, DatabaseModule, HttpConfigModule, IdentityModule, KeysModule, NodesModule, NotifyModule, PoliciesModule, TargetsModule],
+  imports: [AuditModule, DatabaseModule, HttpConfigModule, IdentityModule, KeysModule, LockStoreModule, NodesModule, NotifyModule, PoliciesModule, TargetsModule],
   controllers: [SessionsController],
   providers: [
     GrantRefresher, GrantsService, LeasesService, LiveSessions, RecordingsService, SessionOpener, SessionsConfig, SessionsRepository, ViewsService, WatchService,

@@ -43,6 +43,8 @@ const control: { readonly [K in ControlPlaneEventBody['kind']]: Extract<ControlP
   'privacy.erased': { kind: 'privacy.erased', persons: ['0190aaaa-0000-7000-8000-0000000000aa'], identifiers: 3, by: 'secret-name', reason: 'secret-word' },
   'hold.created': { kind: 'hold.created', hold: 'h1', by: 'secret-name', reason: 'about secret-name', held_identity: 'secret-name' },
   'hold.released': { kind: 'hold.released', hold: 'h1', by: 'secret-name', reason: 'about secret-name' },
+  'lock.created': { kind: 'lock.created', lock: 'l1', locked: 'user', identity: { kind: 'user', name: 'secret-name' }, by: 'secret-name', reason: 'secret-name acts strangely' },
+  'lock.released': { kind: 'lock.released', lock: 'l1', locked: 'target', target: 'orders-db', by: 'secret-name', reason: 'secret-name is back' },
   'search.saved': { kind: 'search.saved', by: 'secret-name', name: 'denied', shared: true },
   'search.deleted': { kind: 'search.deleted', by: 'secret-name', name: 'denied', shared: true },
   'audit.exported': { kind: 'audit.exported', by: 'secret-name', format: 'csv', query: { who: 'secret-name' } },

@@ -17,6 +17,7 @@ const nodes: Source = async (api) => (await ok(api.GET('/v1/agents', { params: {
 const sinks: Source = async (api) => (await ok(api.GET('/v1/sinks', { params: { query: page } }))).items.map(({ name, kind }) => ({ value: name, text: kind }))
 const tokens: Source = async (api) => (await ok(api.GET('/v1/tokens', { params: { query: page } }))).items.map(({ id, user, name }) => ({ value: id, text: `${user}: ${name}` }))
 const users: Source = async (api) => (await ok(api.GET('/v1/users', { params: { query: page } }))).items.map(({ name, roles }) => ({ value: name, text: roles.join(', ') }))
+const locks: Source = async (api) => (await ok(api.GET('/v1/locks', { params: { query: page } }))).items.map(({ id, kind, name }) => ({ value: id, text: `${kind} ${name}` }))
 const searches: Source = async (api) => (await ok(api.GET('/v1/audit/searches', { params: { query: page } }))).items.map(({ name, owner }) => ({ value: name, text: owner }))
 const workloads: Source = async (api) =>
   (await ok(api.GET('/v1/documents', { params: { query: { kind: 'Workload', ...page } } }))).items.map(({ name }) => ({ value: name, text: 'workload' }))
@@ -46,6 +47,7 @@ const sources: Readonly<Record<string, Source>> = {
   'sinks retry name': sinks,
   'sinks test name': sinks,
   'audit saved delete name': searches,
+  'locks release id': locks,
 }
 
 /** Where names come from; undefined when the control plane knows none of this kind. */

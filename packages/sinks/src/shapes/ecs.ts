@@ -39,10 +39,12 @@ function classesOf({ kind, session, event }: ReadEvent): Classes {
     case 'credential.issued':
     case 'token.created':
     case 'node.enrolled':
+    case 'lock.created':
       return { category: ['iam'], type: ['creation'] }
     case 'credential.revoked':
     case 'token.revoked':
     case 'node.revoked':
+    case 'lock.released':
       return { category: ['iam'], type: ['deletion'] }
     case 'document.applied':
     case 'node.rekeyed':

@@ -108,7 +108,7 @@ const entityActivities: Readonly<Record<string, readonly [number, string]>> = {
   'credential.issued': [1, 'Create'], 'credential.revoked': [11, 'Deactivate'], 'token.created': [1, 'Create'], 'token.revoked': [11, 'Deactivate'],
   'approval.requested': [1, 'Create'], 'approval.voted': [3, 'Update'], 'approval.decided': [3, 'Update'], 'approval.escalated': [3, 'Update'], 'approval.commented': [3, 'Update'],
   'approval.remembered': [10, 'Activate'], 'approval.reused': [2, 'Read'], 'approval.forgotten': [11, 'Deactivate'], 'document.applied': [3, 'Update'],
-  'session.viewed': [2, 'Read'], 'node.enrolled': [6, 'Enroll'], 'node.revoked': [7, 'Unenroll'],
+  'lock.created': [1, 'Create'], 'lock.released': [4, 'Delete'], 'session.viewed': [2, 'Read'], 'node.enrolled': [6, 'Enroll'], 'node.revoked': [7, 'Unenroll'],
 }
 
 /** What is made, changed and taken away by the control plane: credentials, tokens, approvals, documents, nodes, sinks. */
