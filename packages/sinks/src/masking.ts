@@ -19,7 +19,7 @@ const identityFields = new Set(['by', 'user', 'actor', 'client_address', 'who', 
 
 /** Fields that people write freely, and names in them. */
 const freeText = new Set(['reason', 'detail', 'message', 'query'])
-const freeTextKinds = /^(audit\.exported$|search\.|hold|lock\.|approval\.|session\.killed$|document\.|credential\.revoked$|node\.|privacy\.|command\.released$|sink\.)/
+const freeTextKinds = /^(audit\.exported$|search\.|hold\.|lock\.|approval\.|session\.killed$|document\.|credential\.revoked$|node\.|privacy\.|command\.released$|sink\.)/
 
 /** Whether anything of an event of this kind has to be changed; if not, the stored text goes out as it is. */
 export function mustMask(mask: SinkMask): boolean {
