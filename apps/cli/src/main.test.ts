@@ -18,6 +18,7 @@ beforeEach(async () => {
     'GET /v1/approvals': [200, { items: [approval] }],
     'GET /v1/approvals/a-1': [200, approval],
     'POST /v1/approvals/a-1/approve': [403, { status: 403, code: 'SELF_APPROVAL', detail: 'You are the actor of this run.', hint: 'Ask another dba.' }],
+    'POST /v1/approvals/a-1/reject': [409, { status: 409, code: 'APPROVAL_DECIDED', detail: 'It was approved already.' }],
     'GET /v1/sessions/s-1': [200, { id: 's-1' }],
     'GET /v1/sessions/s-1/events': [200, { items: [{ event: { kind: 'recording', command: 1, chunks: [{ t_us: 0, s: 'r', d: '80x24' }, { t_us: 1, s: 'o', d: 'a\u001b[31mb\r\n' }] } }, { event: { kind: 'session.end', reason: 'x' } }] }],
     'GET /v1/sessions/s-1/recording': [200, [0, 'o', '\u009bc\u2028']],
@@ -27,7 +28,7 @@ beforeEach(async () => {
   directory = mkdtempSync(join(tmpdir(), 'sallyport-test-'))
 })
 afterEach(async () => {
-  await api.stop()
+  await api.stop().catch(() => undefined)
   rmSync(directory, { recursive: true })
 })
 
@@ -56,6 +57,14 @@ test('a table for people, JSON for programs, the option before or after the comm
 
 test('a refusal: code 3, what and what next', async () => {
   expect(await run('approvals', 'approve', 'a-1')).toEqual({ code: 3, stdout: '', stderr: 'sallyport: You are the actor of this run.\n  next: Ask another dba.\n' })
+})
+
+test('what was decided meanwhile: code 5; a control plane that is away: 6; both as JSON where that was asked for', async () => {
+  expect((await run('approvals', 'reject', 'a-1', '--reason', 'x')).code).toBe(5)
+  await api.stop()
+  const away = await run('approvals', 'list', '-o', 'json')
+  expect([away.code, away.stdout]).toEqual([6, ''])
+  expect(JSON.parse(away.stderr)).toMatchObject({ error: { exit: 6, next: expect.stringContaining('sallyport doctor') } })
 })
 
 test('a broken chain is an exit code too', async () => {
