@@ -1,4 +1,4 @@
-import { generateKeyPairSync, sign } from 'node:crypto'
+import { generateKeyPairSync, pbkdf2, sign } from 'node:crypto'
 import fs from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
@@ -137,6 +137,23 @@ test('R a full spool refuses commands, and still takes the records that close th
   }
   expect(refused).toBeInstanceOf(SpoolError)
   expect(() => spool.appendClosing({ kind: 'session.end', session: 'a', reason: 'client_closed', commands: 1 })).not.toThrow()
+})
+
+test('a segment that is full is not closed under a sync that another thread has not come to yet', async () => {
+  const failures: SpoolError[] = []
+  const spool = new Spool({ directory, segmentBytes: 1, syncMilliseconds: 1, onFailure: (error) => failures.push(error) })
+  open.push(spool)
+  spool.append(started('a'))
+  // All threads are busy: the sync of the first segment waits in the queue while the next record opens the second.
+  const busy = Array.from({ length: 8 }, () => new Promise((resolve) => pbkdf2('x', 'y', 200_000, 64, 'sha512', resolve)))
+  for (let ordinal = 1; ordinal <= 5; ordinal += 1) {
+    await new Promise((resolve) => setTimeout(resolve, 5))
+    spool.append(command('a', ordinal))
+  }
+  await Promise.all(busy)
+  await spool.close()
+  open.length = 0
+  expect(failures).toEqual([])
 })
 
 test('a closed spool refuses', async () => {

@@ -389,20 +389,28 @@ export class Spool {
 
   #sync(): void {
     this.#syncTimer = undefined
-    this.#syncing = new Promise((resolve) => {
+    const before = this.#syncing
+    const syncing = new Promise<void>((resolve) => {
       fs.fdatasync(this.#fd, (error) => {
         // After a failed sync the kernel may have dropped the pages: nothing that was written can be trusted any more.
         if (error && this.#failure?.code !== 'closed') this.#fail(new SpoolError('unwritable', `the audit spool can't be synced (${errorCode(error)})`))
         resolve()
       })
     })
+      .then(() => before)
+      .then(() => {
+        if (this.#syncing === syncing) this.#syncing = undefined
+      })
+    this.#syncing = syncing
   }
 
   #roll(firstSeq: number): Segment {
     const full = this.#fd
     this.#fd = this.#openSegment(firstSeq)
     fs.fdatasyncSync(full)
-    fs.closeSync(full)
+    // Not under a sync that another thread is still to do: it would meet a closed file, or by then another one of the same number.
+    if (this.#syncing === undefined) fs.closeSync(full)
+    else void this.#syncing.then(() => fs.close(full, () => undefined))
     const segment = this.#segments.at(-1)
     if (segment === undefined) throw new Error('the segment was opened just now')
     return segment
