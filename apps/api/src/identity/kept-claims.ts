@@ -6,6 +6,10 @@ const keptAlways = [
   'repository', 'repository_id', 'repository_owner', 'repository_owner_id', 'ref', 'ref_type', 'ref_protected', 'sha', 'workflow', 'workflow_ref',
   'job_workflow_ref', 'run_id', 'run_number', 'run_attempt', 'actor', 'actor_id', 'event_name', 'environment', 'server_url',
   'project_path', 'project_id', 'namespace_path', 'namespace_id', 'pipeline_id', 'pipeline_url', 'job_id', 'job_url', 'user_login', 'user_email', 'user_id',
+  'pipeline_source', 'ref_path', 'job_project_id', 'job_project_path', 'runner_environment',
+  'organization_slug', 'pipeline_slug', 'build_number', 'build_branch', 'build_tag', 'build_commit', 'step_key',
+  'oidc.circleci.com/project-id', 'oidc.circleci.com/workflow-id', 'oidc.circleci.com/job-id', 'oidc.circleci.com/vcs-origin', 'oidc.circleci.com/vcs-ref',
+  'azp', 'appid', 'tid', 'cid', 'scp', 'roles',
 ] as const
 
 /** Kubernetes service-account tokens nest what matters (kubernetes.io/serviceaccount …). */

@@ -25,7 +25,7 @@ const provider = (spec: Partial<IdentityProviderDocument['spec']> = {}, name = '
   text: '',
   path: '',
   line: 1,
-  spec: { issuer, audiences: ['sallyport'], algorithms: ['RS256', 'ES256'], maxTokenAgeSeconds: 3600, clockSkewSeconds: 60, insecureHttp: false, ...spec },
+  spec: { issuer, audiences: ['sallyport'], algorithms: ['RS256', 'ES256'], maxTokenAgeSeconds: 3600, clockSkewSeconds: 60, accessTokens: false, insecureHttp: false, ...spec },
 })
 
 const base: JWTPayload = { iss: issuer, aud: 'sallyport', sub: 'repo:acme/shop', iat: now - 10, exp: now + 300 }

@@ -44,7 +44,7 @@ export async function verifyToken(token: string, providers: readonly IdentityPro
       currentDate: new Date(now * 1000),
     })
     payload = verified.payload
-    checkType(verified.protectedHeader.typ)
+    checkType(verified.protectedHeader.typ, spec.accessTokens)
   } catch (error) {
     throw refusal(error, provider)
   }
@@ -52,9 +52,15 @@ export async function verifyToken(token: string, providers: readonly IdentityPro
     provider: provider.name,
     claims: payload,
     issuer: spec.issuer,
-    tokenId: typeof payload.jti === 'string' && payload.jti.length <= 512 ? payload.jti : undefined,
+    tokenId: tokenIdOf(payload),
     expiresAt: new Date((payload.exp ?? now) * 1000),
   }
+}
+
+/** Entra calls it `uti`. */
+function tokenIdOf(payload: JWTPayload): string | undefined {
+  const id = payload.jti ?? payload['uti']
+  return typeof id === 'string' && id !== '' && id.length <= 512 ? id : undefined
 }
 
 /** Several providers may share an issuer and differ in audience; only one may fit. */
@@ -87,9 +93,10 @@ function providerFor(token: string, providers: readonly IdentityProviderDocument
   )
 }
 
-/** RFC 8725, section 3.11: a token made for another purpose (a logout token, an access token) isn't an ID token. */
-function checkType(typ: string | undefined): void {
-  if (typ !== undefined && !/^(application\/)?jwt$/i.test(typ)) throw new TypeMismatch()
+/** RFC 8725, section 3.11: a token made for another purpose (a logout token) isn't one to come in with; an access token only where that was said. */
+function checkType(typ: string | undefined, accessTokens: boolean): void {
+  if (typ === undefined || /^(application\/)?jwt$/i.test(typ)) return
+  if (!accessTokens || !/^(application\/)?at\+jwt$/i.test(typ)) throw new TypeMismatch()
 }
 
 class TypeMismatch extends Error {}
@@ -101,7 +108,7 @@ function refusal(error: unknown, provider: IdentityProviderDocument): IdentityEr
   if (error instanceof FetchRefusedError) {
     return new IdentityError('KEYS_UNAVAILABLE', `identity provider ${name}: its signing keys are not available: ${error.message}`, 'Try again soon; tell your platform team if it lasts.')
   }
-  if (error instanceof TypeMismatch) return refuse('the token is of another type than JWT', 'Give the ID token.')
+  if (error instanceof TypeMismatch) return refuse('the token is of another type than JWT', 'Give the ID token. Where clients come with access tokens (typ at+jwt), an administrator sets `accessTokens: true` in the IdentityProvider.')
   if (error instanceof errors.JWTExpired) {
     return error.claim === 'iat' ? refuse(`the token was issued longer ago than maxTokenAge (${spec.maxTokenAgeSeconds} s)`, renew) : refuse('the token has expired (claim exp)', renew)
   }

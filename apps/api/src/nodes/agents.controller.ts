@@ -44,7 +44,7 @@ export class AgentsController {
 
   @Post('tokens')
   @Idempotent()
-  @Permission('admin')
+  @Permission('operator')
   @ApiBodyOf(createTokenSchema)
   @ApiOperation({ summary: "A one-time enrolment token. A gateway's label `hostnames` lists the names its certificate may bear." })
   @ApiReply(201, enrolmentTokenReply)
@@ -54,7 +54,7 @@ export class AgentsController {
   }
 
   @Post(':id/revoke')
-  @Permission('admin')
+  @Permission('operator')
   @HttpCode(204)
   @ApiOperation({ summary: 'Shut a gateway or an agent out; its sessions are killed' })
   @ApiReply(204)

@@ -133,7 +133,7 @@ export class SessionsController {
   }
 
   @Post(':id/kill')
-  @Permission('admin')
+  @Permission('operator')
   @HttpCode(204)
   @ApiBodyOf(killSchema)
   @ApiOperation({ summary: 'End a live session now' })

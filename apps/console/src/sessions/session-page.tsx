@@ -30,7 +30,7 @@ function Shown({ session, me }: { readonly session: Session; readonly me: WhoAmI
         </div>
         <Group gap="sm">
           <Badge size="lg" variant="light" color={sessionTone(session.state)}>{session.state}</Badge>
-          {session.state === 'live' && me.roles.includes('admin') ? <Cut id={session.id} /> : undefined}
+          {session.state === 'live' && me.roles.some((role) => role === 'admin' || role === 'operator') ? <Cut id={session.id} /> : undefined}
         </Group>
       </Group>
       <Card withBorder component="section" aria-label="Facts">

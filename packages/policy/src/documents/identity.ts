@@ -45,6 +45,10 @@ export const identityProviderSpec = z
     clockSkew: durationField(0, documentLimits.clock_skew_max_seconds)
       .prefault('60s')
       .meta({ description: 'Tolerated difference of clocks, at most 5m.' }),
+    accessTokens: z
+      .boolean()
+      .prefault(false)
+      .meta({ description: 'Accept access tokens (RFC 9068, `typ: at+jwt`), as clients with credentials of their own get them. The audience must be Sallyport’s alone.' }),
     signIn: signIn.optional().meta({ description: 'People sign in here with OpenID Connect. Without it, the provider is for workloads.' }),
     insecureHttp: z.boolean().prefault(false).meta({ description: 'Allow plain http, on loopback only. For a development issuer.' }),
   })

@@ -49,6 +49,7 @@ describe('parseDocuments', () => {
       audiences: ['https://sallyport.example.com'],
       maxTokenAgeSeconds: 3600,
       clockSkewSeconds: 60,
+      accessTokens: false,
       insecureHttp: false,
     })
     expect(document?.spec).toMatchObject({
