@@ -1,10 +1,10 @@
 import { existsSync, mkdirSync } from 'node:fs'
 import path from 'node:path'
 import { AxeBuilder } from '@axe-core/playwright'
-import type { BrowserContext, Page } from 'playwright-core'
+import type { BrowserContext, Locator, Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { complaintsOf, hasChromium, openBrowser } from '../support/chromium.js'
-import { psqlSession, type Client } from '../support/client.js'
+import { psql, psqlSession, type Client } from '../support/client.js'
 import { direct, eventually } from '../support/direct.js'
 import { Stack } from '../support/stack.js'
 
@@ -49,6 +49,8 @@ describe.skipIf(!hasChromium)('the console', () => {
     await page.getByRole('button', { name: 'Yes, sign me out' }).click()
     await page.getByRole('link', { name: /^Sign in with/ }).waitFor()
   }
+
+  const room = (name: string): Locator => page.getByRole('navigation', { name: 'Rooms' }).getByRole('link', { name })
 
   /** Looks at what is shown: no serious fault of accessibility in either theme; keeps pictures. */
   async function inspect(name: string): Promise<void> {
@@ -170,13 +172,107 @@ describe.skipIf(!hasChromium)('the console', () => {
   })
 
   test('the audit log answers, and proves itself', async () => {
-    await page.getByRole('link', { name: 'Audit' }).click()
+    await room('Audit').click()
     await page.getByLabel('Words of a statement').fill('customers email')
     await page.getByRole('button', { name: 'Search' }).click()
     await page.getByRole('cell', { name: /SELECT id, name, email, ssn FROM customers/ }).first().waitFor()
     await page.getByRole('button', { name: 'Verify the chain' }).click()
     await page.getByText(/^Whole: \d+ events/).waitFor()
     await inspect('audit')
+  })
+
+  test('a policy whose test fails changes nothing and says which; corrected and applied, a live psql is decided by it', async () => {
+    const session = psqlSession(await stack.pgEnv())
+    session.send("SELECT count(*) FROM api_keys WHERE 'be' = 'fore';\n")
+    await session.seen(/^0$/m)
+    await room('Policies').click()
+    await page.getByRole('link', { name: 'shop-ci-on-orders' }).click()
+    await page.getByText(/^Version 1,/).waitFor()
+    const editor = page.getByRole('textbox', { name: 'Document' })
+    const before = await editor.inputValue()
+    const marker = '  rules:\n'
+    expect(before).toContain(marker)
+    // A word that no document has: told with its line and what was meant.
+    await editor.fill(before.replace('recordResults', 'recordResult'))
+    await page.getByRole('button', { name: 'Check' }).click()
+    await page.getByText(/line \d+:\d+: .*recordResult.*did you mean recordResults/).waitFor()
+    // Too much is denied, and the policy's own tests know.
+    await editor.fill(before.replace(marker, `${marker}    - { deny: sql.select, on: "public.*" }\n`))
+    await page.getByRole('button', { name: 'Apply' }).click()
+    await page.getByText(/Nothing was applied: \d+ of \d+ policy tests failed/).waitFor()
+    await page.getByText('shop-ci-on-orders, test 1: as shop-ci SELECT id, status FROM orders should be allow').waitFor()
+    await inspect('policy-test-fails')
+    session.send("SELECT count(*) FROM api_keys WHERE 'still' = 'allowed';\n")
+    await eventually(async () => session.stdout.match(/^0$/gm)?.length === 2, 'nothing has changed')
+    await editor.fill(before.replace(marker, `${marker}    - { deny: sql.select, on: public.api_keys, reason: keys are nobody's business }\n`))
+    await page.getByLabel('Reason').fill('keys')
+    await page.getByRole('button', { name: 'Check' }).click()
+    await page.getByText('It would be applied.').waitFor()
+    await inspect('policy-checked')
+    await page.getByRole('button', { name: 'Apply' }).click()
+    await page.getByText(/^Version 2,/).waitFor()
+    session.send('SELECT count(*) FROM api_keys;\n')
+    await session.seen(/keys are nobody's business/)
+    session.end()
+    await session.exited
+    expect((await stack.events('kind=document.applied'))[0]).toMatchObject({ event: { by: 'ada', reason: 'keys' } })
+  })
+
+  test('the simulator says what would be decided, and by which rule', async () => {
+    await room('Policies').click()
+    const simulator = page.getByRole('region', { name: 'Simulator' })
+    await simulator.getByLabel('As').fill('shop-ci')
+    await simulator.getByLabel('On').fill('orders-db')
+    await simulator.getByLabel('Command').fill('WITH d AS (DELETE FROM orders RETURNING *) SELECT * FROM d')
+    await simulator.getByRole('button', { name: 'Decide' }).click()
+    await simulator.getByText('hold', { exact: true }).first().waitFor()
+    await simulator.getByText(/sql\.delete public\.orders/).waitFor()
+    await inspect('policies')
+  })
+
+  test('an identity is locked: its live psql ends, it gets no other, until it is unlocked', async () => {
+    const session = psqlSession(await stack.pgEnv())
+    session.send('SELECT 40 + 2;\n')
+    await session.seen(/^42$/m)
+    session.send('SELECT count(*) FROM generate_series(1, 3000000000);\n')
+    await room('Identities').click()
+    await page.getByRole('button', { name: 'Lock shop-ci' }).click()
+    await page.getByLabel('Reason').fill('its token stands in a public log')
+    await inspect('lock')
+    await page.getByRole('button', { name: 'Lock it' }).click()
+    await page.getByText('locked', { exact: true }).waitFor()
+    await session.exited
+    expect(session.stderr).toContain('the workload shop-ci was locked')
+    expect((await psql(await stack.pgEnv(), 'SELECT 1')).stderr).toContain('the workload shop-ci is locked')
+    await inspect('identities')
+    // Nobody locks themselves.
+    expect(await page.getByRole('button', { name: 'Lock ada' }).count()).toBe(0)
+    await page.getByRole('button', { name: 'Unlock shop-ci' }).click()
+    await page.getByLabel('Reason').fill('it has a new one')
+    await page.getByRole('button', { name: 'Unlock it' }).click()
+    await page.getByText('locked', { exact: true }).waitFor({ state: 'detached' })
+    expect((await psql(await stack.pgEnv(), 'SELECT 1')).stdout).toBe('1\n')
+  })
+
+  test('targets, and agents: one that is killed is seen to be away, and to come back', async () => {
+    await room('Targets').click()
+    await page.getByRole('cell', { name: 'orders-db', exact: true }).waitFor()
+    await inspect('targets')
+    await room('Agents').click()
+    const row = page.getByRole('row').filter({ hasText: 'agent-0' })
+    await row.getByText('connected').waitFor()
+    process.kill(stack.line.agents[0]?.pid ?? 0, 'SIGKILL')
+    await row.getByText('away').waitFor()
+    await inspect('agents')
+    await stack.restart('agent-0')
+    await row.getByText('connected').waitFor({ timeout: 60_000 })
+    await page.setViewportSize({ width: 390, height: 780 })
+    for (const room of ['targets', 'agents', 'identities', 'policies', 'policies/Policy/shop-ci-on-orders']) {
+      await page.goto(url(`/${room}`))
+      await page.getByRole('heading', { level: 1 }).waitFor()
+      expect(await page.evaluate(() => document.documentElement.scrollWidth), room).toBeLessThanOrEqual(390)
+    }
+    await page.setViewportSize({ width: 1280, height: 860 })
   })
 
   test('the page takes no script but its own, and stands in no frame', async () => {

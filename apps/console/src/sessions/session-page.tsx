@@ -7,6 +7,7 @@ import { useEffect, useState, type ReactNode } from 'react'
 import { Link } from 'wouter'
 import { api, type Session, type WhoAmI } from '../api.js'
 import { fullTime, visible } from '../format.js'
+import { has, operators } from '../roles.js'
 import { Failure, Loading } from '../shell/message.js'
 import { sessionTone } from './sessions-room.js'
 import { Timeline, type Told } from './timeline.js'
@@ -30,7 +31,7 @@ function Shown({ session, me }: { readonly session: Session; readonly me: WhoAmI
         </div>
         <Group gap="sm">
           <Badge size="lg" variant="light" color={sessionTone(session.state)}>{session.state}</Badge>
-          {session.state === 'live' && me.roles.some((role) => role === 'admin' || role === 'operator') ? <Cut id={session.id} /> : undefined}
+          {session.state === 'live' && has(me, operators) ? <Cut id={session.id} /> : undefined}
         </Group>
       </Group>
       <Card withBorder component="section" aria-label="Facts">

@@ -1,24 +1,27 @@
 import { ActionIcon, AppShell, Avatar, Burger, Group, Menu, NavLink, Text, useComputedColorScheme, useMantineColorScheme } from '@mantine/core'
 import { useDisclosure } from '@mantine/hooks'
 import { ok } from '@sallyport/api-client'
-import { IconChecklist, IconLogout, IconMoon, IconSearch, IconSun, IconTerminal2 } from '@tabler/icons-react'
+import { IconChecklist, IconDatabase, IconFileText, IconLogout, IconMoon, IconSearch, IconServer, IconSun, IconTerminal2, IconUsers } from '@tabler/icons-react'
 import { useQueryClient } from '@tanstack/react-query'
 import type { ReactNode } from 'react'
 import { Link, useLocation } from 'wouter'
 import { api, type WhoAmI } from '../api.js'
-
-const overseers = ['admin', 'auditor']
+import { has, overseers, readers } from '../roles.js'
 
 const rooms = [
   { path: '/approvals', title: 'Approvals', icon: IconChecklist, for: undefined },
   { path: '/sessions', title: 'Sessions', icon: IconTerminal2, for: undefined },
   { path: '/audit', title: 'Audit', icon: IconSearch, for: overseers },
+  { path: '/targets', title: 'Targets', icon: IconDatabase, for: undefined },
+  { path: '/agents', title: 'Agents', icon: IconServer, for: undefined },
+  { path: '/identities', title: 'Identities', icon: IconUsers, for: overseers },
+  { path: '/policies', title: 'Policies', icon: IconFileText, for: readers },
 ] as const
 
 export function Frame({ me, children }: { readonly me: WhoAmI; readonly children: ReactNode }): ReactNode {
   const [isOpen, { toggle, close }] = useDisclosure(false)
   const [path] = useLocation()
-  const mine = rooms.filter((room) => room.for === undefined || room.for.some((role) => me.roles.includes(role)))
+  const mine = rooms.filter((room) => room.for === undefined || has(me, room.for))
   return (
     <AppShell header={{ height: 56 }} navbar={{ width: 208, breakpoint: 'sm', collapsed: { mobile: !isOpen } }} padding="md">
       <AppShell.Header>
