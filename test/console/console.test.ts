@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { complaintsOf, hasChromium, openBrowser } from '../support/chromium.js'
 import { psql, psqlSession, type Client } from '../support/client.js'
 import { direct, eventually } from '../support/direct.js'
+import { hasSshd, SshHome } from '../support/ssh.js'
 import { Stack } from '../support/stack.js'
 
 /** The console in a real browser, with a real sign-in, on what a real psql waits for. SALLYPORT_SCREENSHOTS=DIR keeps pictures of every screen. */
@@ -181,6 +182,23 @@ describe.skipIf(!hasChromium)('the console', () => {
     await inspect('audit')
   })
 
+  test.skipIf(!hasSshd)('a terminal is played again', async () => {
+    const home = await SshHome.create(stack)
+    const ran = await home.run('ssh', ['-tt', 'web-01', 'uname -a'])
+    home.remove()
+    expect(ran.stdout).toContain('Linux')
+    await eventually(async () => (await stack.events('kind=session.end&target=web-01')).length > 0, 'it is over and on record')
+    await room('Sessions').click()
+    await page.getByLabel('Target').fill('web-01')
+    const row = page.getByRole('row').filter({ hasText: 'web-01' }).first()
+    await row.getByText('ended').waitFor()
+    await row.getByRole('link').click()
+    await page.getByRole('button', { name: 'Play' }).click()
+    await page.locator('.ap-terminal, .ap-term').getByText(/Linux/).first().waitFor()
+    await inspect('recording')
+    expect((await stack.events('kind=session.viewed&who=ada')).map(({ event }) => event.how)).toContain('export')
+  })
+
   test('a policy whose test fails changes nothing and says which; corrected and applied, a live psql is decided by it', async () => {
     const session = psqlSession(await stack.pgEnv())
     session.send("SELECT count(*) FROM api_keys WHERE 'be' = 'fore';\n")
@@ -278,7 +296,7 @@ describe.skipIf(!hasChromium)('the console', () => {
   test('the page takes no script but its own, and stands in no frame', async () => {
     const response = await page.goto(url('/approvals'))
     const policy = response?.headers()['content-security-policy'] ?? ''
-    expect(policy).toContain("default-src 'none'; script-src 'self';")
+    expect(policy).toContain("default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'")
     expect(policy).toContain("frame-ancestors 'none'")
     expect(response?.headers()['cache-control']).toBe('no-store')
     expect(await page.evaluate(() => [document.cookie, localStorage.length, Object.keys(localStorage).filter((key) => !key.startsWith('mantine')).length])).toEqual(['', expect.any(Number), 0])

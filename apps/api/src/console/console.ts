@@ -8,9 +8,12 @@ const directory = join(import.meta.dirname, '..', '..', '..', 'console', 'dist',
 /** Paths that are the API's, or other machines'. */
 const notPages = /^\/(v1|auth|docs|openapi\.json|healthz|readyz|health|metrics|assets)(\/|$|\?)/
 
-/** Nothing but what this origin serves; the component library sets styles from script, so those alone may be inline. */
+/**
+ * Nothing but what this origin serves; the component library sets styles from script, so those alone may be inline. The
+ * player's terminal is WebAssembly, which the page's own script may compile; script in text stays out.
+ */
 const contentSecurityPolicy = [
-  "default-src 'none'", "script-src 'self'", "style-src 'self' 'unsafe-inline'", "img-src 'self' data:", "font-src 'self'", "connect-src 'self'", "base-uri 'none'", "form-action 'self'",
+  "default-src 'none'", "script-src 'self' 'wasm-unsafe-eval'", "style-src 'self' 'unsafe-inline'", "img-src 'self' data:", "font-src 'self'", "connect-src 'self'", "base-uri 'none'", "form-action 'self'",
   "frame-ancestors 'none'",
 ].join('; ')
 

@@ -9,6 +9,7 @@ import { api, type Session, type WhoAmI } from '../api.js'
 import { fullTime, visible } from '../format.js'
 import { has, operators } from '../roles.js'
 import { Failure, Loading } from '../shell/message.js'
+import { Recording } from './recording.js'
 import { sessionTone } from './sessions-room.js'
 import { Timeline, type Told } from './timeline.js'
 
@@ -48,6 +49,7 @@ function Shown({ session, me }: { readonly session: Session; readonly me: WhoAmI
           <dt>Session</dt><dd><code>{session.id}</code></dd>
         </dl>
       </Card>
+      {session.protocol === 'postgres' ? undefined : <Recording id={session.id} />}
       <Card withBorder component="section" aria-label="Timeline">
         <Stack gap="md">
           <Group justify="space-between"><Text fw={600}>Timeline</Text><Text size="xs" c="dimmed">That you look is on record.</Text></Group>
