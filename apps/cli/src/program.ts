@@ -5,6 +5,7 @@ import { registerApprovals } from './commands/approvals.js'
 import { registerAudit } from './commands/audit.js'
 import { registerCompletion } from './commands/completion.js'
 import { registerCredentials } from './commands/credentials.js'
+import { registerDocuments } from './commands/documents.js'
 import { registerDoctor } from './commands/doctor.js'
 import { registerExec } from './commands/exec.js'
 import { registerKubeconfig } from './commands/kubeconfig.js'
@@ -41,6 +42,7 @@ export function program(): Command {
   registerPrivacy(sallyport)
   registerPolicy(sallyport)
   registerApply(sallyport)
+  registerDocuments(sallyport)
   registerTargets(sallyport)
   registerCredentials(sallyport)
   registerAgents(sallyport)

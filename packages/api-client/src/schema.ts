@@ -52,6 +52,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/schemas/v1/{file}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * JSON Schema of a document kind (`Policy.json`), or of any document (`sallyport.json`)
+         * @description `# yaml-language-server: $schema=https://SALLYPORT/schemas/v1/sallyport.json` at the top of a file lets editors complete and check it.
+         */
+        get: operations["schemas.schema"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/agents": {
         parameters: {
             query?: never;
@@ -597,6 +617,57 @@ export interface paths {
         get: operations["documents.get"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/documents/history": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Who changed which document when and why, newest first */
+        get: operations["history.history"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/documents/history/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A document as it was then */
+        get: operations["history.change"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/documents/rollback": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Bring the whole set of documents back to what it was right after a change: checked, tested and permitted like an apply, all or nothing */
+        post: operations["history.rollback"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1528,6 +1599,37 @@ export interface components {
             revoked_at: string | null;
             version: string | null;
         };
+        /** @description A version of a document, as it was applied. What was applied together has the same time. */
+        PastChange: {
+            author: string;
+            /** Format: date-time */
+            created_at: string;
+            /**
+             * Format: uuid
+             * @description What `POST /v1/documents/rollback` takes.
+             */
+            id: string;
+            kind: string;
+            name: string;
+            reason: string | null;
+            version: number;
+        };
+        PastDocument: {
+            author: string;
+            /** Format: date-time */
+            created_at: string;
+            /**
+             * Format: uuid
+             * @description What `POST /v1/documents/rollback` takes.
+             */
+            id: string;
+            kind: string;
+            name: string;
+            reason: string | null;
+            /** @description Null: the document was deleted. */
+            text: string | null;
+            version: number;
+        };
         Person: {
             identifiers: {
                 identifier: string;
@@ -1889,6 +1991,38 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description Why it was refused, and what to do next */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "schemas.schema": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                file: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        [key: string]: unknown;
+                    };
+                };
             };
             /** @description Why it was refused, and what to do next */
             default: {
@@ -3113,6 +3247,113 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Document"];
+                };
+            };
+            /** @description Why it was refused, and what to do next */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "history.history": {
+        parameters: {
+            query?: {
+                cursor?: string;
+                kind?: "IdentityProvider" | "Workload" | "User" | "Group" | "GroupMapping" | "Target" | "Policy" | "Sink" | "Retention";
+                limit?: number;
+                name?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        items: components["schemas"]["PastChange"][];
+                        /** @description Give it as `cursor` to get the next page. Absent on the last. */
+                        next?: string;
+                    };
+                };
+            };
+            /** @description Why it was refused, and what to do next */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "history.change": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PastDocument"];
+                };
+            };
+            /** @description Why it was refused, and what to do next */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "history.rollback": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    dry_run?: boolean;
+                    reason: string;
+                    /**
+                     * Format: uuid
+                     * @description A change (GET /v1/documents/history): the set becomes what it was right after it.
+                     */
+                    to: string;
+                };
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Applied"];
                 };
             };
             /** @description Why it was refused, and what to do next */

@@ -6,7 +6,7 @@ import type { Request, Response } from 'express'
 /** Where its build lies, beside this app. */
 const directory = join(import.meta.dirname, '..', '..', '..', 'console', 'dist', 'web')
 /** Paths that are the API's, or other machines'. */
-const notPages = /^\/(v1|auth|docs|openapi\.json|healthz|readyz|health|metrics|assets)(\/|$|\?)/
+const notPages = /^\/(v1|schemas|auth|docs|openapi\.json|healthz|readyz|health|metrics|assets)(\/|$|\?)/
 
 /**
  * Nothing but what this origin serves; the component library sets styles from script, so those alone may be inline. The

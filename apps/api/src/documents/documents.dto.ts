@@ -24,6 +24,19 @@ export const documentsQuerySchema = pageQuery.extend({
   // A set is at most a thousand documents (see applySchema): whoever exports it gets all of them at once.
   limit: z.coerce.number().int().min(1).max(1000).default(1000),
 })
+export const historyQuerySchema = z.strictObject({
+  kind: z.enum(documentKindNames).optional(),
+  name: z.string().max(253).optional(),
+  limit: z.coerce.number().int().min(1).max(500).default(100),
+  cursor: z.uuid().optional(),
+})
+
+export const rollbackSchema = z.strictObject({
+  to: z.uuid().meta({ description: 'A change (GET /v1/documents/history): the set becomes what it was right after it.' }),
+  reason: z.string().trim().min(3).max(1000),
+  dry_run: z.boolean().optional(),
+})
+
 export type DocumentsQuery = z.infer<typeof documentsQuerySchema>
 
 export interface DocumentChange {

@@ -6,11 +6,14 @@ import { ApplyService } from './apply.service.js'
 import { DocumentsController } from './documents.controller.js'
 import { DocumentsRepository } from './documents.repository.js'
 import { DocumentsService } from './documents.service.js'
+import { HistoryController } from './history.controller.js'
+import { SchemasController } from './schemas.controller.js'
 
 /** Documents: the configuration, applied as a whole. */
 @Module({
   imports: [AuditModule, DatabaseModule, NotifyModule],
-  controllers: [DocumentsController],
+  // Before the others: `history` would be a kind to them.
+  controllers: [HistoryController, DocumentsController, SchemasController],
   providers: [ApplyService, DocumentsRepository, DocumentsService],
   exports: [ApplyService, DocumentsService],
 })

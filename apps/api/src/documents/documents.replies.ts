@@ -10,6 +10,20 @@ export const documentsReply = z
   .object({ items: z.array(documentReply), next: z.string().optional(), version: z.string().meta({ description: 'Digest of the whole set in force.' }) })
   .meta({ id: 'Documents' })
 
+export const pastChangeReply = z
+  .object({
+    id: z.uuid().meta({ description: 'What `POST /v1/documents/rollback` takes.' }),
+    kind: z.string(),
+    name: z.string(),
+    version: z.int(),
+    author: z.string(),
+    reason: z.string().nullable(),
+    created_at: instantField,
+  })
+  .meta({ id: 'PastChange', description: 'A version of a document, as it was applied. What was applied together has the same time.' })
+
+export const pastDocumentReply = pastChangeReply.extend({ text: z.string().nullable().meta({ description: 'Null: the document was deleted.' }) }).meta({ id: 'PastDocument' })
+
 const changeReply = z
   .object({ kind: z.string(), name: z.string(), action: z.enum(['create', 'update', 'delete', 'unchanged']), diff: z.string() })
   .meta({ id: 'DocumentChange' })

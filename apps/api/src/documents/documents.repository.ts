@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common'
 import { v7 as uuid } from 'uuid'
 import type { Transaction } from '../audit/audit.repository.js'
 import { PrismaService } from '../database/prisma.service.js'
-import { Prisma, type Document } from '../generated/prisma/client.js'
+import { Prisma, type Document, type DocumentVersion } from '../generated/prisma/client.js'
 
 export const documentsChannel = 'sallyport_documents'
 
@@ -48,6 +48,29 @@ export class DocumentsRepository {
     const data = { version, text: change.text, spec, labels: change.labels, author, updatedAt: at }
     await tx.document.upsert({ where: { kind_name: { kind, name } }, create: { id: uuid(), kind, name, ...data }, update: data })
     return version
+  }
+
+  /** Changes, newest first; without their texts. */
+  history(filter: { readonly kind?: string | undefined; readonly name?: string | undefined }, limit: number, after: string | undefined): Promise<Omit<DocumentVersion, 'text'>[]> {
+    const { kind, name } = filter
+    return this.prisma.documentVersion.findMany({
+      where: { ...(kind === undefined ? {} : { kind }), ...(name === undefined ? {} : { name }), ...(after === undefined ? {} : { id: { lt: after } }) },
+      omit: { text: true },
+      orderBy: { id: 'desc' },
+      take: limit,
+    })
+  }
+
+  change(id: string): Promise<DocumentVersion | null> {
+    return this.prisma.documentVersion.findUnique({ where: { id } })
+  }
+
+  /** Every document as it stood at a moment: its last version by then, unless that was a deletion. */
+  asOf(moment: Date): Promise<{ kind: string; name: string; text: string }[]> {
+    return this.prisma.$queryRaw<{ kind: string; name: string; text: string }[]>`
+      SELECT kind, name, text FROM (
+        SELECT DISTINCT ON (kind, name) kind, name, text FROM document_version WHERE created_at <= ${moment} ORDER BY kind, name, version DESC) AS last
+      WHERE text IS NOT NULL ORDER BY kind, name`
   }
 
   /** Told to the other replicas when the transaction commits. */

@@ -26,19 +26,21 @@ export function registerApply(program: Command): void {
       const { api, printer } = contextOf(command)
       const documents = options.file.flatMap(readDocuments)
       if (documents.length === 0) throw usageError(`no .yaml file in ${options.file.join(', ')}`)
-      try {
-        const answer = await ok(
-          api.slow.POST('/v1/apply', { body: { documents, dry_run: options.dryRun === true, prune: options.prune === true, ...given({ reason: options.reason }) } }),
-        )
-        if (failedTests(answer).length > 0) process.exitCode = exitCode.error
-        printer.result(answer, () => applied(answer, options.dryRun === true))
-      } catch (error) {
-        if (!(error instanceof ApiProblem)) throw error
-        // A refusal lists what is wrong where, and which tests failed.
-        for (const line of [...documentErrors(error.body), ...failedTests(error.body)]) say(line)
-        throw error
-      }
+      const body = { documents, dry_run: options.dryRun === true, prune: options.prune === true, ...given({ reason: options.reason }) }
+      const answer = await explained(ok(api.slow.POST('/v1/apply', { body })))
+      if (failedTests(answer).length > 0) process.exitCode = exitCode.error
+      printer.result(answer, () => applied(answer, options.dryRun === true))
     })
+}
+
+/** A refusal lists what is wrong where, and which tests failed. */
+export async function explained<Answer>(asked: Promise<Answer>): Promise<Answer> {
+  try {
+    return await asked
+  } catch (error) {
+    if (error instanceof ApiProblem) for (const line of [...documentErrors(error.body), ...failedTests(error.body)]) say(line)
+    throw error
+  }
 }
 
 /** A file, every .yaml/.yml file below a directory (sorted), or stdin. */
@@ -55,7 +57,8 @@ export function readDocuments(path: string): DocumentFile[] {
   }
 }
 
-function applied(answer: Fields, dryRun: boolean): string {
+/** What an apply changed, or would. */
+export function applied(answer: Fields, dryRun: boolean): string {
   const changes = asList(answer['changes'])
   const changed = changes.filter((change) => text(change, 'action') !== 'unchanged')
   const parts = changed.map((change) => {

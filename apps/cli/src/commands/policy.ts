@@ -32,7 +32,8 @@ export function registerPolicy(program: Command): void {
     })
 }
 
-function checked(report: CheckReport): string {
+/** What was wrong, and how the tests went. */
+export function checked(report: CheckReport): string {
   const lines = [
     ...report.errors.map((error) => visible(error)),
     ...report.tests.filter((test) => !test.ok).map((test) =>
