@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync } from 'node:fs'
 import path from 'node:path'
 import { AxeBuilder } from '@axe-core/playwright'
 import type { BrowserContext, Locator, Page } from 'playwright-core'
@@ -179,7 +179,22 @@ describe.skipIf(!hasChromium)('the console', () => {
     await page.getByRole('cell', { name: /SELECT id, name, email, ssn FROM customers/ }).first().waitFor()
     await page.getByRole('button', { name: 'Verify the chain' }).click()
     await page.getByText(/^Whole: \d+ events/).waitFor()
+    // A search stands in the address, is kept under a name, and leaves as a file.
+    expect(new URL(page.url()).search).toBe('?statement=customers+email')
+    await page.getByRole('button', { name: 'Save this search' }).click()
+    await page.getByLabel('Name', { exact: true }).fill('who-read-addresses')
+    await page.getByRole('button', { name: 'Save', exact: true }).click()
+    await page.getByRole('link', { name: 'who-read-addresses' }).waitFor()
     await inspect('audit')
+    await page.goto(url('/audit'))
+    await page.getByRole('link', { name: 'who-read-addresses' }).click()
+    await page.getByRole('cell', { name: /SELECT id, name, email, ssn FROM customers/ }).first().waitFor()
+    const [file] = await Promise.all([page.waitForEvent('download'), page.getByRole('link', { name: 'CSV' }).click()])
+    const csv = readFileSync(await file.path(), 'utf8').trimEnd().split('\r\n')
+    expect(csv[0]).toContain('"position","time","kind","who"')
+    expect(csv.slice(1).every((line) => line.includes('customers'))).toBe(true)
+    await page.getByRole('button', { name: 'Delete the search who-read-addresses' }).click()
+    await page.getByRole('link', { name: 'who-read-addresses' }).waitFor({ state: 'detached' })
   })
 
   test.skipIf(!hasSshd)('a terminal is played again', async () => {

@@ -1,19 +1,26 @@
 import { Anchor, Badge, Button, Card, Group, Stack, Table, Text, TextInput, Title } from '@mantine/core'
 import { given, ok } from '@sallyport/api-client'
 import { useInfiniteQuery, useQuery } from '@tanstack/react-query'
-import { useState, type FormEvent, type ReactNode } from 'react'
-import { Link } from 'wouter'
+import type { FormEvent, ReactNode } from 'react'
+import { Link, useLocation, useSearchParams } from 'wouter'
 import { api, type AuditEvent } from '../api.js'
 import { toneOf } from '../approvals/tone.js'
 import { fieldsOf, fullTime, shortTime, textOf, visible } from '../format.js'
 import { Empty, Failure, Loading } from '../shell/message.js'
+import { SavedSearches } from './saved-searches.js'
 
 const fields = [['statement', 'Words of a statement'], ['who', 'Who'], ['target', 'Target'], ['action', 'Action'], ['object', 'Object'], ['decision', 'Decision'], ['kind', 'Kind']] as const
-type Asked = Partial<Record<(typeof fields)[number][0], string>>
+/** A search, as it stands in the address: it can be shared. */
+export type Asked = Partial<Record<(typeof fields)[number][0], string>>
+
+const askedOf = (parameters: URLSearchParams): Asked => Object.fromEntries(fields.flatMap(([name]) => { const value = parameters.get(name)?.trim() ?? ''; return value === '' ? [] : [[name, value]] }))
 
 /** Who did what, when, on which object, with which decision; and whether the record is whole. */
 export function AuditRoom(): ReactNode {
-  const [asked, setAsked] = useState<Asked>({})
+  const [parameters] = useSearchParams()
+  const [, go] = useLocation()
+  const asked = askedOf(parameters)
+  const address = new URLSearchParams(asked).toString()
   const found = useInfiniteQuery({
     queryKey: ['events', asked],
     initialPageParam: '',
@@ -24,10 +31,8 @@ export function AuditRoom(): ReactNode {
   const ask = (event: FormEvent<HTMLFormElement>): void => {
     event.preventDefault()
     const form = new FormData(event.currentTarget)
-    setAsked(Object.fromEntries(fields.flatMap(([name]) => {
-      const value = form.get(name)
-      return typeof value === 'string' && value.trim() !== '' ? [[name, value.trim()]] : []
-    })))
+    const given = new URLSearchParams(fields.flatMap(([name]) => { const value = form.get(name); return typeof value === 'string' ? [[name, value]] : [] }))
+    go(`/audit?${new URLSearchParams(askedOf(given)).toString()}`)
   }
   return (
     <Stack gap="md">
@@ -35,10 +40,14 @@ export function AuditRoom(): ReactNode {
         <Title order={1} size="h2">Audit</Title>
         <Chain />
       </Group>
-      <Card withBorder component="form" onSubmit={ask} role="search">
+      <SavedSearches asked={asked} />
+      <Card key={address} withBorder component="form" onSubmit={ask} role="search">
         <Group align="end" gap="sm">
-          {fields.map(([name, label]) => <TextInput key={name} name={name} label={label} w={name === 'statement' ? 220 : 130} />)}
+          {fields.map(([name, label]) => <TextInput key={name} name={name} label={label} defaultValue={asked[name] ?? ''} w={name === 'statement' ? 220 : 130} />)}
           <Button type="submit">Search</Button>
+          {(['csv', 'jsonl'] as const).map((format) => (
+            <Button key={format} component="a" variant="default" href={`/v1/events/export?${new URLSearchParams({ ...asked, format }).toString()}`} download={`events.${format}`}>{format === 'csv' ? 'CSV' : 'JSON lines'}</Button>
+          ))}
         </Group>
       </Card>
       {found.error ? <Failure error={found.error} /> : undefined}
