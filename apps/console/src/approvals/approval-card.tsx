@@ -8,6 +8,7 @@ import { Link } from 'wouter'
 import { api, type Approval, type WhoAmI } from '../api.js'
 import { fullTime, relative, visible } from '../format.js'
 import { Failure, Loading } from '../shell/message.js'
+import { Comments } from './comments.js'
 import { toneOf } from './tone.js'
 import { useNow } from './use-now.js'
 
@@ -91,6 +92,8 @@ function Shown({ item, me }: { readonly item: Approval; readonly me: WhoAmI }): 
         {item.state === 'pending' && asked ? <Decide item={item} /> : undefined}
         {item.state === 'pending' && !asked ? <Alert variant="light" color="gray">You may look at it; {groupsAsked.join(', ')} decide.</Alert> : undefined}
         {item.state !== 'pending' && item.reason !== undefined && item.reason !== '' ? <Text size="sm" c="dimmed">{visible(item.reason)}</Text> : undefined}
+        <Divider />
+        <Comments id={item.id} />
       </Stack>
     </Card>
   )
